@@ -1,0 +1,164 @@
+/** How an option's text is read: files and `--set` give the same value for the same text. */
+export type OptionType = 'integer' | 'text' | 'switch' | 'list' | 'secret';
+
+/** One declared configuration key. */
+export interface OptionSpec {
+  readonly type: OptionType;
+  /** Value where no file, variable or flag gives one. */
+  readonly fallback: number | string | boolean | readonly string[];
+  readonly does: string;
+  /** Inclusive bounds of an integer. */
+  readonly min?: number;
+  readonly max?: number;
+  /** The only texts allowed. */
+  readonly oneOf?: readonly string[];
+}
+
+const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+const integer = (fallback: number, does: string, min = 0, max = Number.MAX_SAFE_INTEGER) =>
+  ({ type: 'integer', fallback, does, min, max }) as const;
+const text = (fallback: string, does: string) => ({ type: 'text', fallback, does }) as const;
+const toggle = (fallback: boolean, does: string) => ({ type: 'switch', fallback, does }) as const;
+const list = (fallback: readonly string[], does: string) => ({ type: 'list', fallback, does }) as const;
+
+/** Every configuration key, `section.keyWithUnit`. The reference and `config` are made from this table. */
+export const OPTIONS = {
+  'http.host': text('127.0.0.1', 'Address to listen on; anything but loopback needs http.allowedHosts.'),
+  'http.port': integer(8480, 'Port of the one HTTP server; 0 picks a free one.', 0, 65535),
+  'http.allowedHosts': list([], 'Host names besides loopback that requests may name.'),
+
+  'ingest.bodyBytesMax': integer(
+    5 * MIB,
+    'Largest batch, bytes when inflated; larger is 413.',
+    1024,
+    64 * MIB,
+  ),
+  'ingest.depthMax': integer(40, 'Deepest nesting of a batch; deeper is 400.', 4, 1000),
+  'ingest.eventsMax': integer(100_000, 'Most events in one batch; more is 413.', 1),
+  'ingest.requestMsMax': integer(
+    30_000,
+    'Longest a request may take to arrive; longer is 408.',
+    100,
+    HOUR_MS,
+  ),
+  'ingest.refusedBytesMax': integer(
+    64 * MIB,
+    'A refused body is read this far before the connection closes.',
+    0,
+  ),
+  'ingest.inFlightBytesMax': integer(64 * MIB, 'Bodies held in memory at once; more is 503.', MIB),
+  'ingest.tokens': list([], 'References (env:NAME or file:PATH) to tokens that ingest asks for; none: open.'),
+  'ingest.allowedOrigins': text('*', 'Access-Control-Allow-Origin of the ingest routes.'),
+  'ingest.dataset': text('sb-telemetry', 'dataset written into batches that name none.'),
+
+  'log.partitions': integer(1, 'Partitions of each topic; may grow, never shrink.', 1, 256),
+  'log.segmentBytes': integer(64 * MIB, 'Size at which a segment file is closed.', 64 * 1024),
+  'log.retentionMs': integer(
+    7 * DAY_MS,
+    'Age at which a segment that every sink has passed is deleted.',
+    1000,
+  ),
+  'log.retentionBytes': integer(
+    20 * 1024 * MIB,
+    'Size at which the oldest segments that every sink has passed are deleted.',
+    MIB,
+  ),
+  'log.behindBytesMax': integer(4 * 1024 * MIB, 'Unprocessed bytes at which ingest answers 503.', MIB),
+  'log.freeBytesMin': integer(256 * MIB, 'Free disk space below which ingest answers 503.', 0),
+  'log.queueBytesMax': integer(64 * MIB, 'Bytes waiting for one sync; more is refused.', MIB),
+
+  'extract.eventBytesMax': integer(
+    1_048_576,
+    'Largest event, UTF-8 bytes; larger goes to telemetry.failed.',
+    1,
+  ),
+  'redact.eids': list(
+    ['ASSESS', 'RESPONSE'],
+    'Events whose answers are redacted for registration questions.',
+  ),
+  'validate.channelDefault': text(
+    'b00bc992ef25f1a9a8d63291e20efc8d',
+    'Channel of an event whose channel is blank.',
+  ),
+  'dedup.producers': list(
+    [],
+    'context.pdata.id of the producers the first dedup covers; empty: <env>.sunbird.portal and <env>.sunbird.desktop.',
+  ),
+  'dedup.ttlMs': integer(HOUR_MS, 'How long a key is remembered.', 1000, 30 * DAY_MS),
+  'flatten.secondaryEids': list(
+    ['INTERACT', 'IMPRESSION', 'SHARE_ITEM'],
+    'Events that take the secondary branch.',
+  ),
+  'denormalise.expiryMonths': integer(
+    3,
+    'Events older than this many calendar months are dropped.',
+    1,
+    12_000,
+  ),
+  'denormalise.skipEids': list(['INTERRUPT'], 'Events that are dropped before denormalisation.'),
+  'denormalise.permitEids': list(['AUDIT'], 'Events whose object is looked up whatever its type.'),
+  'denormalise.collectionMiss': toggle(
+    true,
+    'Value of flags.coll_denorm where the collection is not cached.',
+  ),
+  'route.validation': toggle(true, 'Whether the last job checks the schema.'),
+  'route.deduplication': toggle(true, 'Whether the last job removes duplicates.'),
+
+  'chain.split': list([], 'Jobs that start a new segment: the topic before each is stored.'),
+  'chain.batchRecordsMax': integer(512, 'Records of one batch of the chain.', 1, 65536),
+  'chain.batchBytesMax': integer(4 * MIB, 'Bytes of one batch of the chain.', 1024),
+  'topics.store': {
+    type: 'text',
+    fallback: 'edges',
+    oneOf: ['edges', 'all'],
+    does: 'all: store the topics between fused jobs too.',
+  },
+
+  'archive.enabled': toggle(true, 'Whether stored topics are archived.'),
+  'archive.codec': {
+    type: 'text',
+    fallback: 'zstd',
+    oneOf: ['zstd', 'gzip'],
+    does: 'Compression of archive objects.',
+  },
+  'archive.objectBytes': integer(16 * MIB, 'Uncompressed bytes at which an object is written.', 1024),
+  'archive.openBytesMax': integer(64 * MIB, 'Uncompressed bytes held open over all topics.', MIB),
+  'archive.openMsMax': integer(300_000, 'Longest a record waits for its object.', 1000),
+  'tables.enabled': toggle(true, 'Whether events are kept in queryable tables.'),
+  'tables.retentionDays': integer(7, 'Days that rows stay in the tables.', 1, 36_500),
+  'tables.batchRowsMax': integer(2000, 'Rows of one transaction.', 1, 100_000),
+  'cache.rowsMax': integer(200_000, 'Master data rows held in memory by the jobs.', 1),
+
+  'query.timeoutMs': integer(30_000, 'Deadline of a query; it is killed then.', 100, HOUR_MS),
+  'query.rowsMax': integer(10_000, 'Most rows of an answer; the rest is cut and said so.', 1, 1_000_000),
+  'query.memoryBytesMax': integer(512 * MIB, 'Memory of one query.', 16 * MIB),
+  'query.concurrentMax': integer(2, 'Queries that run at once; others wait.', 1, 64),
+
+  'observability.logLevel': {
+    type: 'text',
+    fallback: 'warn',
+    oneOf: ['debug', 'info', 'warn', 'error'],
+    does: 'Least severe log line that is written.',
+  },
+  'debug.failpoint': text(
+    '',
+    'Name of the durable step at which the process kills itself; for tests of recovery.',
+  ),
+} as const satisfies Record<string, OptionSpec>;
+
+/** A declared key. */
+export type OptionKey = keyof typeof OPTIONS;
+
+type ValueOf<S> = S extends { readonly type: 'integer' }
+  ? number
+  : S extends { readonly type: 'switch' }
+    ? boolean
+    : S extends { readonly type: 'list' }
+      ? readonly string[]
+      : string;
+
+/** The effective configuration: every declared key with its value. */
+export type Config = { readonly [K in OptionKey]: ValueOf<(typeof OPTIONS)[K]> };

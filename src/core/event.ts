@@ -1,0 +1,83 @@
+/** Any JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+
+/** A JSON object; never mutated once it has been handed on: change by copying along the path. */
+export interface JsonObject {
+  readonly [key: string]: Json | undefined;
+}
+
+/** A telemetry event or summary: one JSON object sent by a client or made by a job. */
+export type TelemetryEvent = JsonObject;
+
+/** Tells a JSON object from every other JSON value. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The value where it is a string with at least one character, else undefined. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Walks objects key by key; undefined where a key is missing or a step is not an object. Own keys only. */
+export function valueAt(root: Json | undefined, ...path: readonly string[]): Json | undefined {
+  let value: Json | undefined = root;
+  for (const key of path) {
+    if (!isObject(value) || !Object.hasOwn(value, key)) return undefined;
+    value = value[key];
+  }
+  return value;
+}
+
+/** The object at a path, or undefined where it is absent or of another type. */
+export function objectAt(root: Json | undefined, ...path: readonly string[]): JsonObject | undefined {
+  const value = valueAt(root, ...path);
+  return isObject(value) ? value : undefined;
+}
+
+/** The non-empty string at a path, or undefined. */
+export function textAt(root: Json | undefined, ...path: readonly string[]): string | undefined {
+  return textOf(valueAt(root, ...path));
+}
+
+/** The event's type as sent: top-level `eid`. */
+export function eidOf(event: TelemetryEvent): string | undefined {
+  return textAt(event, 'eid');
+}
+
+/** The event's id: top-level `mid`. */
+export function midOf(event: TelemetryEvent): string | undefined {
+  return textAt(event, 'mid');
+}
+
+/** The device: `dimensions.did`, else `context.did` (stream-job getter of the original). */
+export function didOf(event: TelemetryEvent): string | undefined {
+  return textAt(event, 'dimensions', 'did') ?? textAt(event, 'context', 'did');
+}
+
+/** The tenant: `dimensions.channel`, else `context.channel`. */
+export function channelOf(event: TelemetryEvent): string | undefined {
+  return textAt(event, 'dimensions', 'channel') ?? textAt(event, 'context', 'channel');
+}
+
+/** The user: top-level `uid`, else `actor.id`. */
+export function actorIdOf(event: TelemetryEvent): string | undefined {
+  return textAt(event, 'uid') ?? textAt(event, 'actor', 'id');
+}
+
+/** `object.id` and `object.type`, only where both are non-empty strings. */
+export function objectOf(event: TelemetryEvent): { readonly id: string; readonly type: string } | undefined {
+  const id = textAt(event, 'object', 'id');
+  const type = textAt(event, 'object', 'type');
+  return id !== undefined && type !== undefined ? { id, type } : undefined;
+}
+
+/** A copy of the event whose `flags` also hold the given ones; other flags are kept. */
+export function withFlags(event: TelemetryEvent, flags: JsonObject): TelemetryEvent {
+  return { ...event, flags: { ...objectAt(event, 'flags'), ...flags } };
+}
+
+/** A copy of the event whose `metadata` also holds the given entries. */
+export function withMetadata(event: TelemetryEvent, metadata: JsonObject): TelemetryEvent {
+  return { ...event, metadata: { ...objectAt(event, 'metadata'), ...metadata } };
+}

@@ -1,0 +1,139 @@
+import type { JsonObject } from './event.ts';
+import type { CacheKey, Dataset, Item, Mark, MarkKey } from './job.ts';
+import type { LogRecord, NewRecord } from './record.ts';
+
+/** Records for one partition of one topic (full name, with the environment's prefix). */
+export interface Append {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly NewRecord[];
+}
+
+/** The next offset a consumer group will read. */
+export interface GroupOffset {
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** What becomes durable together, or not at all. */
+export interface Commit {
+  readonly appends: readonly Append[];
+  readonly offsets?: readonly GroupOffset[];
+  /** What {@link StateStore.mark} returned for the marks of these outputs. */
+  readonly marks?: Uint8Array | null;
+  /** Deltas by name; names are `<area>.<what>`. */
+  readonly counters?: Readonly<Record<string, number>>;
+}
+
+/** Offset of the first record of each append, in the order of the commit's appends. */
+export interface CommitResult {
+  readonly baseOffsets: readonly number[];
+}
+
+/** A topic that the log keeps. */
+export interface TopicSpec {
+  readonly topic: string;
+  readonly partitions: number;
+}
+
+/** Offsets that were stored once and can no longer be read, `[fromOffset, toOffset)`. */
+export interface QuarantinedRange {
+  readonly topic: string;
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly toOffset: number;
+}
+
+/** A partition as the log sees it. */
+export interface PartitionState {
+  readonly partition: number;
+  /** First offset still held. */
+  readonly startOffset: number;
+  /** Offset the next record gets. */
+  readonly endOffset: number;
+  /** Data records ever committed; retention does not reduce it. */
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/** The whole of a log, for status and topics. */
+export interface LogState {
+  readonly topics: readonly { readonly topic: string; readonly partitions: readonly PartitionState[] }[];
+  readonly offsets: readonly GroupOffset[];
+  readonly counters: Readonly<Record<string, number>>;
+  readonly quarantined: readonly QuarantinedRange[];
+  readonly bytes: number;
+}
+
+/** How much a poll may return and how long it may wait; it returns as soon as there is one record. */
+export interface PollLimit {
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+  readonly waitMsMax: number;
+}
+
+/** One member of a consumer group. Starts at the group's committed offsets, else at the oldest record. */
+export interface Consumer {
+  /** Records of the subscribed topics, offset order within a partition. Empty when the wait ran out. */
+  poll(limit: PollLimit): Promise<readonly LogRecord[]>;
+  /** True when everything durable at the call has been handed out by `poll`. */
+  isCaughtUp(): boolean;
+  close(): Promise<void>;
+}
+
+/** The durable stream store. Topic names are full names. */
+export interface Log {
+  /** Partitions of a declared topic; throws ERR_TOPIC_UNKNOWN. */
+  partitionCount(topic: string): number;
+  /** Resolves when everything in the commit is durable; rejects with an `unavailable` error, nothing kept. */
+  commit(commit: Commit): Promise<CommitResult>;
+  consume(group: string, topics: readonly string[]): Promise<Consumer>;
+  /** Up to `recordsMax` records from an offset on; fewer at the end, none past it. Skips quarantined ones. */
+  read(
+    topic: string,
+    partition: number,
+    fromOffset: number,
+    recordsMax: number,
+  ): Promise<readonly LogRecord[]>;
+  describe(): Promise<LogState>;
+  close(): Promise<void>;
+}
+
+/**
+ * First sightings of keys, exact, with a time to live. A mark must never be durable before the outputs it
+ * stands for: `mark` either returns bytes that the outputs' commit carries, or (a store of its own) writes
+ * marks that hold the position of the sighting, so that a replayed event meets its own mark and passes.
+ */
+export interface StateStore {
+  /** For each key, whether it was seen elsewhere; one round trip. Same order as `keys`. */
+  seen(keys: readonly { readonly key: MarkKey; readonly item: Item }[]): Promise<readonly boolean[]>;
+  mark(marks: readonly Mark[]): Promise<Uint8Array | null>;
+  close(): Promise<void>;
+}
+
+/** Master data for denormalisation. */
+export interface Cache {
+  /** One round trip for all keys. Same order; undefined where there is no row. */
+  get(keys: readonly CacheKey[]): Promise<readonly (JsonObject | undefined)[]>;
+  /** Durable and visible to every job when it resolves. */
+  put(dataset: Dataset, rows: readonly { readonly key: string; readonly value: JsonObject }[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** An object in a store; `name` uses `/`. */
+export interface ObjectInfo {
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** A folder or bucket of immutable objects. */
+export interface ObjectStore {
+  /** Creates the object whole and durable; false where one of that name exists (which is left as it is). */
+  create(name: string, bytes: Uint8Array): Promise<boolean>;
+  /** Throws ERR_NOT_FOUND. */
+  read(name: string): Promise<Uint8Array>;
+  /** Every object whose name starts with the prefix, by name. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+}
