@@ -27,9 +27,12 @@ export interface Commit {
   readonly counters?: Readonly<Record<string, number>>;
 }
 
-/** Offset of the first record of each append, in the order of the commit's appends. */
+/** Where a commit came to lie. */
 export interface CommitResult {
+  /** Offset of the first record of each append, in the order of the commit's appends. */
   readonly baseOffsets: readonly number[];
+  /** Grows with every commit; 0 where the log has no such thing. See {@link StateStore.committed}. */
+  readonly position: number;
 }
 
 /** A topic that the log keeps. */
@@ -110,6 +113,8 @@ export interface StateStore {
   /** For each key, whether it was seen elsewhere; one round trip. Same order as `keys`. */
   seen(keys: readonly { readonly key: MarkKey; readonly item: Item }[]): Promise<readonly boolean[]>;
   mark(marks: readonly Mark[]): Promise<Uint8Array | null>;
+  /** All marks handed out so far are durable in the log up to `position`: the moment a snapshot may be taken. */
+  committed(position: number): Promise<void>;
   close(): Promise<void>;
 }
 
