@@ -1,0 +1,56 @@
+import { JOB_NAMES } from '../core/job.ts';
+import type { Config, OptionKey } from './options.ts';
+import { didYouMean } from './suggest.ts';
+
+/** A rule that a configuration breaks; `key` is the one to look at first. */
+export interface Contradiction {
+  readonly key: OptionKey;
+  readonly problem: string;
+}
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** The rules that no single key can break alone, and those of entries of lists. Order: as the keys are listed. */
+export function contradictions(config: Config): readonly Contradiction[] {
+  const found: Contradiction[] = [];
+  const check = (holds: boolean, key: OptionKey, problem: string): void => {
+    if (!holds) found.push({ key, problem });
+  };
+  check(
+    LOOPBACK.has(config['http.host']) || config['http.allowedHosts'].length > 0,
+    'http.host',
+    `is ${config['http.host']}, which others can reach: http.allowedHosts must name the hosts they may ask for`,
+  );
+  check(
+    config['ingest.inFlightBytesMax'] >= config['ingest.bodyBytesMax'],
+    'ingest.inFlightBytesMax',
+    'must be at least ingest.bodyBytesMax, or the largest batch never gets in',
+  );
+  check(
+    config['log.queueBytesMax'] >= config['ingest.bodyBytesMax'],
+    'log.queueBytesMax',
+    'must be at least ingest.bodyBytesMax, or the largest batch never gets in',
+  );
+  check(
+    config['log.retentionBytes'] >= config['log.segmentBytes'],
+    'log.retentionBytes',
+    'must be at least log.segmentBytes: only whole segments are deleted',
+  );
+  check(
+    config['archive.openBytesMax'] >= config['archive.objectBytes'],
+    'archive.openBytesMax',
+    'must be at least archive.objectBytes, or no object reaches its size',
+  );
+  for (const reference of config['ingest.tokens']) {
+    check(
+      /^(env|file):./.test(reference),
+      'ingest.tokens',
+      'must hold references, env:NAME or file:PATH; a token itself does not belong into the configuration',
+    );
+  }
+  for (const job of config['chain.split']) {
+    const known = (JOB_NAMES as readonly string[]).includes(job);
+    check(known, 'chain.split', `names ${job}, which is no job${didYouMean(job, JOB_NAMES)}`);
+  }
+  return found;
+}

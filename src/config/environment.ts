@@ -1,0 +1,52 @@
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Root folder of the package: schemas, environments and documents lie in it. */
+export const PACKAGE_ROOT = resolve(fileURLToPath(new URL('../..', import.meta.url)));
+
+/** Folder of the schemas that ship with the package. */
+export const SCHEMAS_DIRECTORY = join(PACKAGE_ROOT, 'schemas');
+
+/** What every command is told, from its flags first, then from variables. */
+export interface Settings {
+  /** `--env`, MILLRACE_ENV, else `local`. */
+  readonly environment: string;
+  /** Absolute; `--data`, MILLRACE_DATA, else `data` in the working directory. */
+  readonly dataDirectory: string;
+  /** `--url`, MILLRACE_URL; undefined where the data directory says where the server is. */
+  readonly url: string | undefined;
+  /** MILLRACE_TOKEN: used where the data directory holds no token. */
+  readonly token: string | undefined;
+  /** `key=value` texts of `--set`, in order. */
+  readonly sets: readonly string[];
+  readonly environmentsDirectory: string;
+  /** The process's variables, for the configuration and for secrets. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** The global flags as they were typed. */
+export interface GlobalFlags {
+  readonly env?: string | undefined;
+  readonly data?: string | undefined;
+  readonly url?: string | undefined;
+  readonly set?: readonly string[] | undefined;
+}
+
+/** Joins flags with the process's variables; blank variables count as absent. */
+export function readSettings(flags: GlobalFlags, env: NodeJS.ProcessEnv = process.env): Settings {
+  const variable = (name: string): string | undefined => env[name] || undefined;
+  return {
+    environment: flags.env ?? variable('MILLRACE_ENV') ?? 'local',
+    dataDirectory: resolve(flags.data ?? variable('MILLRACE_DATA') ?? 'data'),
+    url: flags.url ?? variable('MILLRACE_URL'),
+    token: variable('MILLRACE_TOKEN'),
+    sets: flags.set ?? [],
+    environmentsDirectory: join(PACKAGE_ROOT, 'environments'),
+    env,
+  };
+}
+
+/** The folder of an environment in the data directory: its data, token and serving document. */
+export function environmentFolder(settings: Pick<Settings, 'dataDirectory' | 'environment'>): string {
+  return join(settings.dataDirectory, settings.environment);
+}

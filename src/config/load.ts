@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { MillraceError } from '../core/errors.ts';
+import { contradictions } from './check.ts';
+import { type Config, OPTIONS, type OptionKey } from './options.ts';
+import { type OptionValue, parseValue } from './parse-value.ts';
+import { type FileEntry, readConfigFile } from './read-file.ts';
+import { didYouMean } from './suggest.ts';
+import { SETTING_VARIABLES, VARIABLE_PREFIX, VARIABLES } from './variables.ts';
+
+/** The effective configuration and, for every key, where its value came from. */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** `fallback`, `environments/local.yaml:3`, a variable's name, or `--set`. */
+  readonly origins: Readonly<Record<OptionKey, string>>;
+}
+
+/** Where the configuration of an environment lies. */
+export interface ConfigSources {
+  readonly environment: string;
+  /** Folder of `base.yaml` and `<environment>.yaml`. */
+  readonly environmentsDirectory: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** `key=value` texts of the command line; the last of equal keys wins. */
+  readonly sets: readonly string[];
+}
+
+type Draft = Record<OptionKey, { value: OptionValue; origin: string }>;
+
+/**
+ * Puts together the configuration of an environment: fallbacks, `base.yaml` (may be absent),
+ * `<environment>.yaml`, `MILLRACE_<SECTION>_<KEY>` variables, `--set`; later ones win. An empty
+ * `dedup.producers` becomes the environment's portal and desktop producers, as in the original.
+ * Throws ERR_CONFIG_INVALID that names the key and its origin.
+ */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const draft = fallbacks();
+  for (const entry of fileEntries(sources)) apply(draft, entry);
+  for (const entry of variableEntries(sources.env)) apply(draft, entry);
+  for (const text of sources.sets) apply(draft, parseSet(text));
+  resolveProducers(draft, sources.environment);
+  const config = pick(draft, row => row.value) as Config;
+  const broken = contradictions(config)[0];
+  if (broken !== undefined) {
+    throw new MillraceError(
+      'ERR_CONFIG_INVALID',
+      `${broken.key} ${broken.problem} (${draft[broken.key].origin})`,
+      {
+        remedy: `See: millrace config explain ${broken.key}`,
+      },
+    );
+  }
+  return { config, origins: pick(draft, row => row.origin) };
+}
+
+/** SHA-256, hex, of the effective values by key: equal digests run the same way. Holds no secret. */
+export function configDigest(config: Config): string {
+  const rows = Object.entries(config).sort(([left], [right]) => (left < right ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
+}
+
+/** Throws ERR_CONFIG_INVALID where a name cannot be an environment's: it becomes a folder and a topic prefix. */
+export function checkEnvironmentName(environment: string): void {
+  if (/^[a-z0-9][a-z0-9_-]{0,31}$/.test(environment) && environment !== 'base') return;
+  throw new MillraceError('ERR_CONFIG_INVALID', `"${environment}" cannot name an environment`, {
+    remedy: 'Use up to 32 of a-z, 0-9, - and _, for example: --env local',
+  });
+}
+
+function fallbacks(): Draft {
+  const rows = Object.entries(OPTIONS).map(([key, spec]) => [
+    key,
+    { value: spec.fallback, origin: 'fallback' },
+  ]);
+  return Object.fromEntries(rows) as Draft;
+}
+
+function fileEntries({ environment, environmentsDirectory }: ConfigSources): readonly FileEntry[] {
+  checkEnvironmentName(environment);
+  const folder = basename(environmentsDirectory);
+  const read = (file: string) => readConfigFile(join(environmentsDirectory, file), `${folder}/${file}`);
+  const own = read(`${environment}.yaml`);
+  if (own === undefined) {
+    const known = listEnvironments(environmentsDirectory);
+    throw new MillraceError(
+      'ERR_CONFIG_INVALID',
+      `there is no ${folder}/${environment}.yaml${didYouMean(environment, known)}`,
+      { remedy: `Write ${environment}.yaml, or use one of: ${known.join(', ') || '(none there)'}` },
+    );
+  }
+  return [...(read('base.yaml') ?? []), ...own];
+}
+
+/** Names of the environments that have a file in the folder, sorted; empty where the folder cannot be read. */
+function listEnvironments(directory: string): readonly string[] {
+  let names: readonly string[] = [];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    // The caller reports the missing file, which is the same finding.
+  }
+  return names
+    .filter(name => name.endsWith('.yaml') && name !== 'base.yaml')
+    .map(name => name.slice(0, -'.yaml'.length))
+    .sort();
+}
+
+function variableEntries(env: NodeJS.ProcessEnv): readonly FileEntry[] {
+  const entries: FileEntry[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith(VARIABLE_PREFIX) || value === undefined) continue;
+    if ((SETTING_VARIABLES as readonly string[]).includes(name)) continue;
+    const key = VARIABLES.get(name);
+    if (key === undefined) {
+      const known = [...VARIABLES.keys(), ...SETTING_VARIABLES];
+      throw new MillraceError(
+        'ERR_CONFIG_INVALID',
+        `the environment variable ${name} is no configuration key${didYouMean(name, known)}`,
+        { remedy: `Correct it, or: unset ${name}` },
+      );
+    }
+    entries.push({ key, value, origin: name });
+  }
+  return entries;
+}
+
+function parseSet(text: string): FileEntry {
+  const cut = text.indexOf('=');
+  if (cut < 1) {
+    throw new MillraceError('ERR_CONFIG_INVALID', `--set ${text} is not key=value`, {
+      remedy: 'Write, for example: --set dedup.ttlMs=60000',
+    });
+  }
+  return { key: text.slice(0, cut).trim(), value: text.slice(cut + 1), origin: '--set' };
+}
+
+function apply(draft: Draft, { key, value, origin }: FileEntry): void {
+  if (!isOptionKey(key)) {
+    throw new MillraceError(
+      'ERR_CONFIG_INVALID',
+      `${origin}: there is no key ${key}${didYouMean(key, Object.keys(OPTIONS))}`,
+      { remedy: 'millrace config show lists every key.' },
+    );
+  }
+  const parsed = parseValue(key, value);
+  if ('problem' in parsed) {
+    throw new MillraceError('ERR_CONFIG_INVALID', `${origin}: ${key} ${parsed.problem}`, {
+      remedy: `See: millrace config explain ${key}`,
+    });
+  }
+  draft[key] = { value: parsed.value, origin };
+}
+
+/** Tells a declared key from any other text. */
+export function isOptionKey(key: string): key is OptionKey {
+  return Object.hasOwn(OPTIONS, key);
+}
+
+function resolveProducers(draft: Draft, environment: string): void {
+  const row = draft['dedup.producers'];
+  if (Array.isArray(row.value) && row.value.length === 0) {
+    row.value = [`${environment}.sunbird.portal`, `${environment}.sunbird.desktop`];
+  }
+}
+
+function pick<T>(draft: Draft, part: (row: Draft[OptionKey]) => T): Record<OptionKey, T> {
+  const rows = Object.entries(draft).map(([key, row]) => [key, part(row)]);
+  return Object.fromEntries(rows) as Record<OptionKey, T>;
+}

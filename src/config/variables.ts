@@ -1,0 +1,27 @@
+import { OPTIONS, type OptionKey } from './options.ts';
+
+/** Prefix of every environment variable that the product reads. */
+export const VARIABLE_PREFIX = 'MILLRACE_';
+
+/**
+ * Variables with the prefix that are not configuration keys: the global settings of the command line, and
+ * the place of the compatibility tests' data.
+ */
+export const SETTING_VARIABLES = [
+  'MILLRACE_URL',
+  'MILLRACE_TOKEN',
+  'MILLRACE_ENV',
+  'MILLRACE_DATA',
+  'MILLRACE_SHARED_DATA',
+] as const;
+
+/** The variable of a key: `dedup.ttlMs` is `MILLRACE_DEDUP_TTL_MS`. */
+export function variableOf(key: OptionKey): string {
+  const words = key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replaceAll('.', '_');
+  return VARIABLE_PREFIX + words.toUpperCase();
+}
+
+/** Every configuration variable with its key. */
+export const VARIABLES: ReadonlyMap<string, OptionKey> = new Map(
+  Object.keys(OPTIONS).map(key => [variableOf(key as OptionKey), key as OptionKey]),
+);
