@@ -86,6 +86,12 @@ export const ERRORS = {
     'a job failed on the event',
     'Report it with the event: the stack is in the reason.',
   ),
+  ERR_INTERNAL: row(
+    'bug',
+    500,
+    'something unexpected went wrong',
+    'Report it with what standard error shows.',
+  ),
 
   // Refused requests.
   ERR_BODY_UNREADABLE: row('invalid', 400, 'the body is not UTF-8 JSON', 'Send UTF-8 JSON.'),
