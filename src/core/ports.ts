@@ -1,6 +1,7 @@
+import type { ArchiveObject, OffsetRange } from './documents.ts';
 import type { JsonObject } from './event.ts';
-import type { CacheKey, Dataset, Item, Mark, MarkKey } from './job.ts';
-import type { LogRecord, NewRecord } from './record.ts';
+import type { CacheKey, Dataset, Mark, MarkKey } from './job.ts';
+import type { LogRecord, NewRecord, Source } from './record.ts';
 
 /** Records for one partition of one topic (full name, with the environment's prefix). */
 export interface Append {
@@ -104,14 +105,22 @@ export interface Log {
   close(): Promise<void>;
 }
 
+/** What a mark says of the first sighting of its key. */
+export interface Sighting {
+  /** From this time on (an event's `nowMs`) the key counts as new again. */
+  readonly expiresAtMs: number;
+  /** Where the key was first seen; null where the store cannot hold a mark whose outputs are not durable. */
+  readonly source: Source | null;
+}
+
 /**
  * First sightings of keys, exact, with a time to live. A mark must never be durable before the outputs it
  * stands for: `mark` either returns bytes that the outputs' commit carries, or (a store of its own) writes
  * marks that hold the position of the sighting, so that a replayed event meets its own mark and passes.
  */
 export interface StateStore {
-  /** For each key, whether it was seen elsewhere; one round trip. Same order as `keys`. */
-  seen(keys: readonly { readonly key: MarkKey; readonly item: Item }[]): Promise<readonly boolean[]>;
+  /** The living mark of each key; one round trip. Same order as `keys`, undefined where there is none. */
+  seen(keys: readonly MarkKey[]): Promise<readonly (Sighting | undefined)[]>;
   mark(marks: readonly Mark[]): Promise<Uint8Array | null>;
   /** All marks handed out so far are durable in the log up to `position`: the moment a snapshot may be taken. */
   committed(position: number): Promise<void>;
@@ -141,4 +150,37 @@ export interface ObjectStore {
   read(name: string): Promise<Uint8Array>;
   /** Every object whose name starts with the prefix, by name. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
+}
+
+/** Rows of events for queries. A row is named by the position of its record, so that a replay changes nothing. */
+export interface TableStore {
+  /** Adds the rows, all durable together or none; a row whose key is there already is left as it is. */
+  insert(rows: readonly TableRow[]): Promise<void>;
+  /** Deletes at most `rowsMax` rows of each relation that were received before; resolves with how many went. */
+  expire(receivedBeforeMs: number, rowsMax: number): Promise<number>;
+}
+
+/** An archive object as it was written. */
+export interface ArchiveEntry extends ArchiveObject {
+  /** UTC date of the records, `YYYY-MM-DD`, or `invalid`. */
+  readonly date: string;
+  /** The object is the `part`th of `parts` (from 1) that share the range. */
+  readonly part: number;
+  readonly parts: number;
+  /** Number of the sink's start that made it. */
+  readonly epoch: number;
+  /** The offsets of its lines, in their order, as runs of consecutive offsets. */
+  readonly runs: readonly OffsetRange[];
+}
+
+/** What was archived, beside the objects themselves: they are the truth, this is for finding things in them. */
+export interface ArchiveIndex {
+  /** Adds the entries, all durable together; an object that is there already is left as it is. */
+  addEntries(entries: readonly ArchiveEntry[]): Promise<void>;
+  /** Undefined where the object is not recorded. */
+  findEntry(object: string): Promise<ArchiveEntry | undefined>;
+  /** The first offset ever archived of each partition. */
+  firstOffsets(): Promise<
+    readonly { readonly topic: string; readonly partition: number; readonly offset: number }[]
+  >;
 }

@@ -7,6 +7,7 @@
  * - `output`: leaves the chain; always stored
  * - `between`: from one job to the next; stored only where `chain.split` or `topics.store=all` says so, but
  *   always counted
+ * - `internal`: the product's own notes, partition 0 only; not archived and not listed
  */
 export const TOPICS = {
   'telemetry.ingest': 'input',
@@ -36,7 +37,9 @@ export const TOPICS = {
   'druid.events.summary': 'output',
   'druid.events.log': 'output',
   'druid.events.error': 'output',
-} as const satisfies Record<string, 'input' | 'output' | 'between'>;
+
+  'archive.intents': 'internal',
+} as const satisfies Record<string, 'input' | 'output' | 'between' | 'internal'>;
 
 /** A topic's name without prefix. */
 export type TopicName = keyof typeof TOPICS;

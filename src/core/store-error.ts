@@ -1,0 +1,16 @@
+import { MillraceError } from './errors.ts';
+
+const SQLITE_FULL = 13;
+
+/** A failure of a disk or a store as the error that callers wait out: ERR_DISK_FULL or ERR_STORE_UNAVAILABLE. */
+export function storeError(cause: unknown, what: string): MillraceError {
+  if (cause instanceof MillraceError) return cause;
+  const why = `${what}: ${cause instanceof Error ? cause.message : String(cause)}`;
+  return new MillraceError(isFull(cause) ? 'ERR_DISK_FULL' : 'ERR_STORE_UNAVAILABLE', why, { cause });
+}
+
+function isFull(cause: unknown): boolean {
+  if (typeof cause !== 'object' || cause === null) return false;
+  if ('errcode' in cause && typeof cause.errcode === 'number') return (cause.errcode & 0xff) === SQLITE_FULL;
+  return 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
+}
