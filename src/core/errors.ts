@@ -156,6 +156,12 @@ export const ERRORS = {
     'the Host or Origin is not this server',
     'Call the server by the address it listens on.',
   ),
+  ERR_UPLOAD_TOO_LARGE: row(
+    'invalid',
+    413,
+    'the body is larger than the route takes',
+    'Send it in several requests.',
+  ),
   ERR_NOT_FOUND: row('invalid', 404, 'there is nothing by that name', 'Check the name.'),
   ERR_METHOD_NOT_ALLOWED: row('invalid', 405, 'the route does not take this method', 'See /openapi.json.'),
 
@@ -186,6 +192,12 @@ export const ERRORS = {
   ),
 
   // The world's fault.
+  ERR_OVERLOADED: row(
+    'unavailable',
+    503,
+    'more bodies wait in memory than ingest.inFlightBytesMax allows',
+    'Send it again after the seconds that Retry-After names.',
+  ),
   ERR_DISK_FULL: row(
     'unavailable',
     503,

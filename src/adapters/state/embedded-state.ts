@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import xxhash from 'xxhash-wasm';
+import { assert } from '../../core/errors.ts';
+import type { Mark, MarkKey } from '../../core/job.ts';
+import type { StateStore } from '../../core/ports.ts';
+import type { Digest } from './digest-table.ts';
+import { MarkTables } from './mark-tables.ts';
+import { loadSnapshot, saveSnapshot, writeWhole } from './snapshot.ts';
+
+const BYTES_PER_MARK = 24;
+const SNAPSHOT_LOG_BYTES_MIN = 64 * 1024 * 1024;
+
+/** What the embedded store needs. */
+export interface EmbeddedStateOptions {
+  readonly directory: string;
+  /** How long a mark lives, ms. */
+  readonly ttlMs: number;
+  /** The marks that the log holds after a position, in order: what a snapshot lacks. */
+  readonly marksFrom: (position: number) => AsyncIterable<{ position: number; marks: Uint8Array }>;
+  /** Tells the log that marks before this position are in a snapshot. */
+  readonly keepFrom: (position: number) => void;
+  readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * The in-process store of first sightings: exact (128-bit digests under a secret seed), rebuilt at start from
+ * its snapshot plus the marks in the log after it. Marks become durable inside the log's commit, together with
+ * the outputs they stand for, so neither can exist without the other.
+ */
+export async function openEmbeddedState(
+  options: EmbeddedStateOptions,
+): Promise<StateStore & { readonly count: number }> {
+  await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  const digestOf = await createDigest(options.directory);
+  const snapshot = await loadSnapshot(options.directory, options.warn);
+  const marks = new MarkTables(options.ttlMs, snapshot.tables);
+  let position = snapshot.position;
+  for await (const entry of options.marksFrom(position)) {
+    applyMarks(marks, entry.marks);
+    position = entry.position;
+  }
+  let savedPosition = snapshot.position;
+  // Marks whose outputs are not durable yet: a snapshot that held one would lose its event after a crash.
+  let hasUncommitted = false;
+
+  async function save(): Promise<void> {
+    await saveSnapshot(options.directory, { position, tables: marks.tables });
+    savedPosition = position;
+    options.keepFrom(position);
+  }
+
+  options.keepFrom(savedPosition);
+  return {
+    get count() {
+      return marks.count;
+    },
+    async seen(keys) {
+      return keys.map(key => {
+        const expiresAtMs = marks.expiresAtMs(digestOf(key));
+        return expiresAtMs === undefined ? undefined : { expiresAtMs, source: null };
+      });
+    },
+    async mark(added) {
+      if (added.length === 0) return null;
+      const bytes = encodeMarks(added, digestOf);
+      applyMarks(marks, bytes);
+      hasUncommitted = true;
+      return bytes;
+    },
+    async committed(durablePosition) {
+      assert(durablePosition >= position, 'commits reach the state store in log order');
+      position = durablePosition;
+      hasUncommitted = false;
+      // Writing the tables costs their size; doing it once per twice that much log keeps it a small share.
+      const tableBytes = marks.tables.at(-1)?.bytes().byteLength ?? 0;
+      if (position - savedPosition > Math.max(SNAPSHOT_LOG_BYTES_MIN, 2 * tableBytes)) await save();
+    },
+    async close() {
+      if (position !== savedPosition && !hasUncommitted) await save();
+    },
+  };
+}
+
+/** 24 bytes a mark: the digest's four words, then the time as a double; little endian. */
+function encodeMarks(marks: readonly Mark[], digestOf: (key: MarkKey) => Digest): Uint8Array {
+  const bytes = new Uint8Array(marks.length * BYTES_PER_MARK);
+  const view = new DataView(bytes.buffer);
+  marks.forEach((mark, i) => {
+    const digest = digestOf(mark);
+    const at = i * BYTES_PER_MARK;
+    for (let word = 0; word < 4; word++) view.setUint32(at + word * 4, digest[word]!, true);
+    view.setFloat64(at + 16, mark.timeMs, true);
+  });
+  return bytes;
+}
+
+function applyMarks(tables: MarkTables, bytes: Uint8Array): void {
+  assert(bytes.byteLength % BYTES_PER_MARK === 0, 'marks come in whole entries');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const digest = new Uint32Array(4);
+  for (let at = 0; at < bytes.byteLength; at += BYTES_PER_MARK) {
+    for (let word = 0; word < 4; word++) digest[word] = view.getUint32(at + word * 4, true);
+    tables.mark(digest, view.getFloat64(at + 16, true));
+  }
+}
+
+/**
+ * The digest of a key: two xxHash64 under secret seeds. The hash alone could be steered into a collision by a
+ * sender who knows it; the seeds are drawn once for a data directory and never leave it.
+ */
+async function createDigest(directory: string): Promise<(key: MarkKey) => Digest> {
+  const [seedA, seedB] = await loadSeeds(directory);
+  const { h64 } = await xxhash();
+  const digest = new Uint32Array(4);
+  const words = new BigUint64Array(digest.buffer);
+  return ({ space, key }) => {
+    const text = `${space}\0${key}`;
+    words[0] = h64(text, seedA);
+    words[1] = h64(text, seedB);
+    if (words[0] === 0n && words[1] === 0n) words[0] = 1n;
+    return digest;
+  };
+}
+
+async function loadSeeds(directory: string): Promise<[bigint, bigint]> {
+  const path = join(directory, 'seeds');
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    bytes = randomBytes(16);
+    await writeWhole(path, [bytes]);
+  }
+  assert(bytes.byteLength === 16, 'the seeds file holds 16 bytes');
+  return [bytes.readBigUInt64LE(0), bytes.readBigUInt64LE(8)];
+}

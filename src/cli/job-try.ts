@@ -1,0 +1,198 @@
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import type { Config } from '../config/options.ts';
+import { MillraceError } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/event.ts';
+import { DATASETS, type Dataset, type Job } from '../core/job.ts';
+import type { Cache } from '../core/ports.ts';
+import type { LogRecord } from '../core/record.ts';
+import { readPlanned, runRecords } from '../runtime/batch.ts';
+import type { ChainOutput } from '../runtime/chain.ts';
+import { encodeEvent } from '../runtime/encode.ts';
+import { composeJobs, composeTrialState } from './compose-jobs.ts';
+
+const LINES_PER_BATCH = 200;
+
+/** What `job try` takes. */
+export interface TryOptions {
+  /** Job names in the order they run, or the one name `chain`. */
+  readonly names: readonly string[];
+  /** A file of JSON lines; `-` reads standard input. */
+  readonly input: string;
+  /** Master data: dataset → file of `{"key", "value"}` lines. */
+  readonly cacheFiles: Readonly<Record<string, string>>;
+  /** The time that counts as now, epoch ms. */
+  readonly nowMs: number;
+  readonly config: Config;
+  readonly environment: string;
+  /** Takes each line of the answer; waits where the reader is slow. */
+  readonly print: (line: string) => void | Promise<void>;
+}
+
+/**
+ * Runs jobs over a file with no environment touched: prints one JSON line per output, then the summary.
+ * `received` counts input lines, `events` the events they held, `topics` the outputs by topic, and `between`
+ * what passed from one of the jobs to the next.
+ */
+export async function tryJobs(options: TryOptions): Promise<void> {
+  const jobs = chooseJobs(await composeJobs(options.config), options.names);
+  const stores = {
+    state: composeTrialState(options.config),
+    cache: await loadCache(options.cacheFiles),
+  };
+  const totals = createTotals(jobs);
+  const chain = {
+    jobs,
+    inputs: [],
+    isStored: () => false,
+    read: readPlanned.bind(null, stores),
+  };
+  for await (const records of readRecords(options, jobs[0]!)) {
+    const result = await runRecords(chain, options.environment, records);
+    await stores.state.mark(result.marks);
+    totals.add(records.length, result.counters, result.outputs);
+    for (const output of result.outputs) {
+      if (isPrinted(output)) await options.print(lineOf(output));
+    }
+  }
+  await options.print(JSON.stringify({ summary: totals.summary() }));
+}
+
+/** The events of a duplicate batch leave as one output: the batch. */
+function isPrinted(output: ChainOutput): boolean {
+  return output.topic !== null || output.code !== 'ERR_DUPLICATE';
+}
+
+function lineOf(output: ChainOutput): string {
+  const { outcome, topic, key, code, pointer, reason } = output;
+  const head = JSON.stringify({ line: output.source.offset + 1, outcome, topic, key, code, pointer, reason });
+  return `${head.slice(0, -1)},"event":${Buffer.from(encodeEvent(output.event)).toString('utf8')}}`;
+}
+
+function chooseJobs(jobs: readonly Job[], names: readonly string[]): readonly Job[] {
+  if (names.length === 1 && names[0] === 'chain') return jobs.filter(job => job.name !== 'summarise-route');
+  return names.map(name => {
+    const job = jobs.find(candidate => candidate.name === name);
+    if (job !== undefined) return job;
+    throw new MillraceError('ERR_JOB_UNKNOWN', `there is no job named "${name}"`, {
+      remedy: `Name one of: ${jobs.map(known => known.name).join(', ')}, or chain.`,
+    });
+  });
+}
+
+async function* readRecords(options: TryOptions, first: Job): AsyncGenerator<readonly LogRecord[]> {
+  const topic = `${options.environment}.${first.inputs[0]!}`;
+  const input = options.input === '-' ? process.stdin : createReadStream(options.input);
+  let batch: LogRecord[] = [];
+  let line = 0;
+  try {
+    for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      line += 1;
+      if (text.trim() === '') continue;
+      const value = Buffer.from(text, 'utf8');
+      batch.push({
+        topic,
+        partition: 0,
+        offset: line - 1,
+        key: null,
+        timeMs: options.nowMs,
+        headers: {},
+        value,
+      });
+      if (batch.length === LINES_PER_BATCH) {
+        yield batch;
+        batch = [];
+      }
+    }
+  } catch (error) {
+    throw unreadable(options.input, error);
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function unreadable(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  return new MillraceError('ERR_FILE_UNREADABLE', `${path}: ${error.message}`, { cause: error });
+}
+
+function createTotals(jobs: readonly Job[]) {
+  const topics: Record<string, number> = {};
+  const between: Record<string, number> = {};
+  const counters: Record<string, number> = {};
+  let [received, events, rejected, dropped, derived] = [0, 0, 0, 0, 0];
+  const lawful = /\.(received|emitted|rejected|dropped|derived)$/;
+  return {
+    add(lines: number, deltas: Readonly<Record<string, number>>, outputs: readonly ChainOutput[]) {
+      received += lines;
+      // Counted by the first job: an event that a later one meets is the same, or derived.
+      events += deltas[`${jobs[0]!.name}.received`] ?? 0;
+      for (const [name, delta] of Object.entries(deltas)) {
+        if (name.endsWith('.derived')) derived += delta;
+        const isLeavingCount = name.startsWith('topic.') || name.startsWith('edge.') || lawful.test(name);
+        if (name.startsWith('edge.')) add(between, name.slice(name.indexOf('.', 5) + 1), delta);
+        if (!isLeavingCount) add(counters, name.slice(name.indexOf('.') + 1), delta);
+      }
+      for (const output of outputs) {
+        if (output.topic !== null) add(topics, output.topic, 1);
+        if (output.isDerived) continue;
+        if (output.outcome === 'reject') rejected += 1;
+        if (output.outcome === 'drop') dropped += 1;
+      }
+    },
+    summary() {
+      const emitted = events - rejected - dropped;
+      return { received, events, emitted, rejected, dropped, derived, topics, between, counters };
+    },
+  };
+}
+
+function add(counts: Record<string, number>, name: string, delta: number): void {
+  counts[name] = (counts[name] ?? 0) + delta;
+}
+
+async function loadCache(files: Readonly<Record<string, string>>): Promise<Cache> {
+  const rows = new Map<string, JsonObject>();
+  for (const [dataset, path] of Object.entries(files)) {
+    if (!DATASETS.some(known => known === dataset)) {
+      throw new MillraceError('ERR_USAGE', `there is no dataset named "${dataset}"`, {
+        remedy: `Name one of: ${DATASETS.join(', ')}.`,
+      });
+    }
+    for (const row of await readRows(path)) rows.set(`${dataset}\0${row.key}`, row.value);
+  }
+  return {
+    get: async keys => keys.map(({ dataset, key }) => rows.get(`${dataset}\0${key}`)),
+    put: async (dataset: Dataset, added) => {
+      for (const { key, value } of added) rows.set(`${dataset}\0${key}`, value);
+    },
+    close: async () => {},
+  };
+}
+
+async function readRows(path: string): Promise<readonly { key: string; value: JsonObject }[]> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  return text
+    .split('\n')
+    .map((line, i) => ({ line, number: i + 1 }))
+    .filter(({ line }) => line.trim() !== '')
+    .map(({ line, number }) => parseRow(line, `${path}:${number}`));
+}
+
+function parseRow(line: string, place: string): { key: string; value: JsonObject } {
+  let row: unknown;
+  try {
+    row = JSON.parse(line);
+  } catch (error) {
+    throw new MillraceError('ERR_FILE_UNREADABLE', `${place} is not JSON`, { cause: error });
+  }
+  if (isObject(row) && typeof row['key'] === 'string' && isObject(row['value'])) {
+    return { key: row['key'], value: row['value'] };
+  }
+  throw new MillraceError('ERR_FILE_UNREADABLE', `${place} is not {"key": "…", "value": {…}}`);
+}

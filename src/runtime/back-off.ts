@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError } from '../core/errors.ts';
+import type { Logger } from '../observability/logger.ts';
+
+const DELAY_MS_MIN = 50;
+const DELAY_MS_MAX = 5_000;
+
+/**
+ * Calls until it succeeds or the signal aborts (undefined then). Only `unavailable` errors are tried again,
+ * after a growing, jittered pause; there is no last try, because giving up would lose or mislabel events.
+ */
+export async function retryUnavailable<T>(
+  logger: Logger,
+  signal: AbortSignal,
+  call: () => Promise<T>,
+): Promise<T | undefined> {
+  let delayMs = DELAY_MS_MIN;
+  // Ends with success, with an error that waiting does not mend, or with the signal.
+  while (true) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.kind !== 'unavailable') throw error;
+      if (signal.aborted) return undefined;
+      logger.warn({ code: error.code, why: error.why, delayMs }, 'store unavailable, trying again');
+      await pause(delayMs * (0.5 + Math.random() / 2), signal);
+      delayMs = Math.min(delayMs * 2, DELAY_MS_MAX);
+    }
+  }
+}
+
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(delayMs, undefined, { signal });
+  } catch {
+    // Aborted: the caller looks at the signal.
+  }
+}

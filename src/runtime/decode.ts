@@ -1,0 +1,78 @@
+import { isObject, type JsonObject } from '../core/event.ts';
+import { HEADER, provenanceOf } from '../core/headers.ts';
+import type { Emission, Item, Job } from '../core/job.ts';
+import type { LogRecord } from '../core/record.ts';
+import type { ChainOutput } from './chain.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const anyBytes = new TextDecoder('utf-8');
+
+/** A record as the chain takes it, or as it is set aside because it is not a JSON object. */
+export type Decoded = { readonly item: Item } | { readonly unreadable: ChainOutput };
+
+/**
+ * Reads a record of one of the job's input topics. Records of a topic between jobs say in their headers where
+ * their event came from; on the chain's own inputs the record is the source and its time is the event's now.
+ *
+ * @param topic  the record's topic without prefix
+ */
+export function decodeRecord(record: LogRecord, topic: string, job: Job): Decoded {
+  const { source, receivedAtMs } = provenanceOf(record.headers);
+  const item: Omit<Item, 'event'> = {
+    topic,
+    source: source ?? { topic, partition: record.partition, offset: record.offset, index: 0 },
+    nowMs: receivedAtMs ?? record.timeMs,
+  };
+  const event = parseObject(record.value);
+  return event === undefined ? { unreadable: setAside(record, item, job) } : { item: { ...item, event } };
+}
+
+/** The value as a JSON object, or undefined where it is not UTF-8, not JSON or of another type. */
+export function parseObject(value: Uint8Array): JsonObject | undefined {
+  try {
+    const parsed: unknown = JSON.parse(utf8.decode(value));
+    return isObject(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What an unreadable record becomes: its bytes kept as text, exactly where they are UTF-8, else in base64 too. */
+function setAside(record: LogRecord, item: Omit<Item, 'event'>, job: Job): ChainOutput {
+  const raw = anyBytes.decode(record.value);
+  const isExact = Buffer.from(raw, 'utf8').equals(record.value);
+  const event: JsonObject = {
+    raw,
+    ...(isExact ? {} : { rawBase64: Buffer.from(record.value).toString('base64') }),
+    flags: { ex_processed: false },
+    metadata: { src: job.name, ex_error: 'The record is not a JSON object' },
+  };
+  const code = job.name === 'extract' ? 'ERR_BATCH_UNREADABLE' : 'ERR_RECORD_UNREADABLE';
+  const emission: Emission = { topic: job.unreadableTopic, key: record.key, event };
+  return {
+    outcome: 'reject',
+    ...emission,
+    source: item.source,
+    nowMs: item.nowMs,
+    job: job.name,
+    code,
+    reason: 'the record is not a JSON object',
+    pointer: null,
+    isLeaving: true,
+    isDerived: false,
+  };
+}
+
+/** Headers of a job's output: where it came from and, for what was set aside, why. */
+export function headersOf(output: ChainOutput): Record<string, string> {
+  const { source } = output;
+  const headers: Record<string, string> = {
+    [HEADER.source]: `${source.topic}:${source.partition}:${source.offset}:${source.index}`,
+    [HEADER.receivedAtMs]: String(output.nowMs),
+    [HEADER.job]: output.job,
+  };
+  if (output.code !== null) headers[HEADER.code] = output.code;
+  if (output.reason !== null) headers[HEADER.reason] = output.reason;
+  if (output.pointer !== null) headers[HEADER.pointer] = output.pointer;
+  return headers;
+}

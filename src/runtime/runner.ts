@@ -1,0 +1,177 @@
+import { MillraceError } from '../core/errors.ts';
+import { partitionOf } from '../core/partition.ts';
+import type { Append, Cache, Commit, CommitResult, GroupOffset, Log, StateStore } from '../core/ports.ts';
+import type { LogRecord, NewRecord } from '../core/record.ts';
+import { fullTopic } from '../core/topics.ts';
+import type { Logger } from '../observability/logger.ts';
+import { retryUnavailable } from './back-off.ts';
+import { readPlanned, runRecords } from './batch.ts';
+import type { ChainOutput, ChainResult } from './chain.ts';
+import { headersOf } from './decode.ts';
+import { encodeEvent } from './encode.ts';
+import type { Segment } from './segments.ts';
+
+/** What a segment runs on. */
+export interface RunnerOptions {
+  readonly segment: Segment;
+  /** Whether a topic (without prefix) is stored, or only counted. */
+  isStored(topic: string): boolean;
+  readonly environment: string;
+  readonly log: Log;
+  readonly state: StateStore;
+  readonly cache: Cache;
+  readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
+  readonly logger: Logger;
+  /** Offsets at which the run ends by itself, by `topic:partition`; without it, it runs until stopped. */
+  readonly until?: ReadonlyMap<string, number>;
+}
+
+/** A running segment. */
+export interface Runner {
+  /** Resolves when it has ended; rejects when it cannot go on. */
+  readonly done: Promise<void>;
+  /** Ends it after the batch in hand is committed. */
+  stop(): Promise<void>;
+}
+
+const POLL_WAIT_MS = 500;
+
+/**
+ * Runs a segment: poll, read, process, commit; outputs, input offsets, marks and counters become durable
+ * together. While a batch is being committed the next one is processed, and committed after it.
+ */
+export function startRunner(options: RunnerOptions): Runner {
+  const stopping = new AbortController();
+  const done = run(options, stopping.signal);
+  return {
+    done,
+    async stop() {
+      stopping.abort();
+      await done;
+    },
+  };
+}
+
+async function run(options: RunnerOptions, signal: AbortSignal): Promise<void> {
+  const { segment, environment, log, limits } = options;
+  const topics = segment.inputs.map(topic => fullTopic(environment, topic));
+  const consumer = await log.consume(segment.group, topics);
+  const progress = new Map<string, number>();
+  let committing: Promise<void> = Promise.resolve();
+  try {
+    // Ends when stopped, or at the offsets it was given.
+    while (!signal.aborted && !isPast(progress, options.until)) {
+      const records = await consumer.poll({ ...limits, waitMsMax: POLL_WAIT_MS });
+      if (records.length === 0) continue;
+      for (const record of records) progress.set(`${record.topic}:${record.partition}`, record.offset + 1);
+      const result = await retryUnavailable(options.logger, signal, () => process(options, records));
+      if (result === undefined) break;
+      await committing;
+      committing = commitResult(options, { records, result, signal });
+      // A failure is thrown by the next await of it; without this a stop in between would leave it unheard.
+      committing.catch(() => {});
+    }
+  } finally {
+    try {
+      await committing;
+    } finally {
+      await consumer.close();
+    }
+  }
+}
+
+function isPast(
+  progress: ReadonlyMap<string, number>,
+  until: ReadonlyMap<string, number> | undefined,
+): boolean {
+  if (until === undefined) return false;
+  return [...until].every(([partition, offset]) => (progress.get(partition) ?? 0) >= offset);
+}
+
+function process(options: RunnerOptions, records: readonly LogRecord[]): Promise<ChainResult> {
+  const { segment, environment, state, cache } = options;
+  const chain = {
+    jobs: segment.jobs,
+    inputs: segment.inputs,
+    isStored: options.isStored,
+    read: readPlanned.bind(null, { state, cache }),
+  };
+  return runRecords(chain, environment, records);
+}
+
+/**
+ * Makes a batch durable. The marks are handed over only now, after the batch before is durable, so that the
+ * state store never holds more than one batch that could still be lost.
+ */
+async function commitResult(
+  options: RunnerOptions,
+  batch: { records: readonly LogRecord[]; result: ChainResult; signal: AbortSignal },
+): Promise<void> {
+  const { log, state, segment } = options;
+  const marks = await state.mark(batch.result.marks);
+  const commit: Commit = {
+    appends: appendsOf(options, batch.result.outputs),
+    offsets: offsetsAfter(segment.group, batch.records),
+    marks,
+    counters: batch.result.counters,
+  };
+  // The same commit again until it holds: another one would have to be computed from other marks.
+  const committed = await retryUnavailable<CommitResult>(options.logger, batch.signal, () =>
+    log.commit(commit),
+  );
+  if (committed === undefined)
+    throw new MillraceError('ERR_LOG_CLOSED', 'stopped while the log refused a commit');
+  await state.committed(committed.position);
+}
+
+function appendsOf(options: RunnerOptions, outputs: readonly ChainOutput[]): readonly Append[] {
+  const { environment, log } = options;
+  const byPartition = new Map<string, { topic: string; partition: number; records: NewRecord[] }>();
+  for (const output of outputs) {
+    const name = output.topic ?? (isUntraced(output) ? null : 'telemetry.dropped');
+    if (name === null || !options.isStored(name)) continue;
+    const topic = fullTopic(environment, name);
+    const partition = choosePartition(output, log.partitionCount(topic));
+    const id = `${topic}:${partition}`;
+    const append = byPartition.get(id) ?? { topic, partition, records: [] };
+    append.records.push(recordOf(output));
+    byPartition.set(id, append);
+  }
+  return [...byPartition.values()];
+}
+
+/** The events of a duplicate batch stand in the batch's own record; they leave no trace of their own. */
+function isUntraced(output: ChainOutput): boolean {
+  return output.job === 'extract' && output.code === 'ERR_DUPLICATE';
+}
+
+function choosePartition(output: ChainOutput, partitions: number): number {
+  if (partitions === 1) return 0;
+  if (output.key === null) return output.source.partition % partitions;
+  return partitionOf(Buffer.from(output.key, 'utf8'), partitions);
+}
+
+function recordOf(output: ChainOutput): NewRecord {
+  const event = output.topic === null ? traceOf(output) : output.event;
+  const { syncts } = output.event;
+  return {
+    key: output.key,
+    timeMs: typeof syncts === 'number' && Number.isFinite(syncts) ? syncts : output.nowMs,
+    headers: headersOf(output),
+    value: encodeEvent(event),
+  };
+}
+
+/** What is kept of an event that was dropped without a topic of its own: enough to find it and say why. */
+function traceOf(output: ChainOutput) {
+  const { eid, mid, ets, context } = output.event;
+  return { eid, mid, ets, context, syncts: output.event['syncts'] };
+}
+
+function offsetsAfter(group: string, records: readonly LogRecord[]): readonly GroupOffset[] {
+  const next = new Map<string, GroupOffset>();
+  for (const { topic, partition, offset } of records) {
+    next.set(`${topic}:${partition}`, { group, topic, partition, offset: offset + 1 });
+  }
+  return [...next.values()];
+}
