@@ -1,0 +1,124 @@
+import { assert } from '../../core/errors.ts';
+import type { Headers, LogRecord, NewRecord, Position } from '../../core/record.ts';
+
+/**
+ * Bytes a record has besides its texts: u32 bytes that follow, u32 key bytes plus one (0 is no key), u32
+ * header bytes, f64 timeMs; little-endian. Then key, headers, value. No record is shorter, so damaged bytes
+ * divided by this bound how many records they can have held.
+ */
+export const RECORD_BYTES_MIN = 20;
+
+/** Bytes before the name of one header: u32 name bytes, u32 text bytes. */
+const HEADER_PREFIX_BYTES = 8;
+
+/** Bytes of one record in the journal. */
+export function recordBytes(record: NewRecord): number {
+  const keyBytes = record.key === null ? 0 : Buffer.byteLength(record.key);
+  return RECORD_BYTES_MIN + keyBytes + headersBytes(record.headers) + record.value.byteLength;
+}
+
+/**
+ * Writes records one after another into memory of their own, which may be transferred. Offsets are not part
+ * of it: they are known only at the commit. A lone surrogate in a key or header becomes U+FFFD.
+ */
+export function encodeRecords(records: readonly NewRecord[]): Uint8Array<ArrayBuffer> {
+  let total = 0;
+  for (const record of records) total += recordBytes(record);
+  const bytes = Buffer.from(new ArrayBuffer(total));
+  let at = 0;
+  for (const record of records) at = writeRecord(bytes, at, record);
+  assert(at === total, 'records fill their memory');
+  return new Uint8Array(bytes.buffer);
+}
+
+/** One record read, and where the next one starts. */
+export interface DecodedRecord {
+  readonly record: LogRecord;
+  readonly next: number;
+}
+
+/** Reads the record that starts at `at`. Its value is a view of `bytes`, which belongs to the reader from then on. */
+export function decodeRecord(bytes: Buffer, at: number, place: Position): DecodedRecord {
+  const next = at + 4 + bytes.readUInt32LE(at);
+  const keyBytes = bytes.readUInt32LE(at + 4);
+  const headersStart = at + RECORD_BYTES_MIN + Math.max(0, keyBytes - 1);
+  const valueStart = headersStart + bytes.readUInt32LE(at + 8);
+  assert(valueStart <= next && next <= bytes.length, 'a record lies within its section');
+  const record: LogRecord = {
+    topic: place.topic,
+    partition: place.partition,
+    offset: place.offset,
+    key: keyBytes === 0 ? null : bytes.toString('utf8', at + RECORD_BYTES_MIN, headersStart),
+    timeMs: bytes.readDoubleLE(at + 12),
+    headers: readHeaders(bytes, headersStart, valueStart),
+    value: bytes.subarray(valueStart, next),
+  };
+  return { record, next };
+}
+
+/** Reads `count` records; `place` is the first one's. */
+export function decodeRecords(bytes: Buffer, count: number, place: Position): readonly LogRecord[] {
+  const records: LogRecord[] = [];
+  let at = 0;
+  for (let index = 0; index < count; index++) {
+    const decoded = decodeRecord(bytes, at, { ...place, offset: place.offset + index });
+    records.push(decoded.record);
+    at = decoded.next;
+  }
+  return records;
+}
+
+/** Where the record after the one at `at` starts. */
+export function skipRecord(bytes: Buffer, at: number): number {
+  return at + 4 + bytes.readUInt32LE(at);
+}
+
+function headersBytes(headers: Headers): number {
+  let total = 0;
+  for (const name in headers) {
+    total += HEADER_PREFIX_BYTES + Buffer.byteLength(name) + Buffer.byteLength(headers[name]!);
+  }
+  return total;
+}
+
+function writeRecord(bytes: Buffer, start: number, record: NewRecord): number {
+  let at = start + RECORD_BYTES_MIN;
+  let keyField = 0;
+  if (record.key !== null) {
+    const keyBytes = bytes.write(record.key, at);
+    keyField = keyBytes + 1;
+    at += keyBytes;
+  }
+  const headersStart = at;
+  for (const name in record.headers) {
+    const nameBytes = bytes.write(name, at + HEADER_PREFIX_BYTES);
+    const textBytes = bytes.write(record.headers[name]!, at + HEADER_PREFIX_BYTES + nameBytes);
+    bytes.writeUInt32LE(nameBytes, at);
+    bytes.writeUInt32LE(textBytes, at + 4);
+    at += HEADER_PREFIX_BYTES + nameBytes + textBytes;
+  }
+  bytes.writeUInt32LE(at - headersStart, start + 8);
+  bytes.set(record.value, at);
+  at += record.value.byteLength;
+  bytes.writeUInt32LE(at - start - 4, start);
+  bytes.writeUInt32LE(keyField, start + 4);
+  bytes.writeDoubleLE(record.timeMs, start + 12);
+  return at;
+}
+
+function readHeaders(bytes: Buffer, start: number, end: number): Headers {
+  const headers: Record<string, string> = {};
+  let at = start;
+  while (at < end) {
+    const nameEnd = at + HEADER_PREFIX_BYTES + bytes.readUInt32LE(at);
+    const textEnd = nameEnd + bytes.readUInt32LE(at + 4);
+    assert(textEnd <= end, 'a header lies within its record');
+    const name = bytes.toString('utf8', at + HEADER_PREFIX_BYTES, nameEnd);
+    const text = bytes.toString('utf8', nameEnd, textEnd);
+    // Plain assignment would set the prototype instead of the entry.
+    if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true });
+    else headers[name] = text;
+    at = textEnd;
+  }
+  return headers;
+}
