@@ -2,6 +2,7 @@ import type { ArchiveObject, OffsetRange } from './documents.ts';
 import type { JsonObject } from './event.ts';
 import type { CacheKey, Dataset, Mark, MarkKey } from './job.ts';
 import type { LogRecord, NewRecord, Source } from './record.ts';
+import type { TableRow } from './relations.ts';
 
 /** Records for one partition of one topic (full name, with the environment's prefix). */
 export interface Append {
