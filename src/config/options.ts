@@ -131,6 +131,7 @@ export const OPTIONS = {
   'tables.retentionDays': integer(7, 'Days that rows stay in the tables.', 1, 36_500),
   'tables.batchRowsMax': integer(2000, 'Rows of one transaction.', 1, 100_000),
   'cache.rowsMax': integer(200_000, 'Master data rows held in memory by the jobs.', 1),
+  'cache.bytesMax': integer(128 * MIB, 'JSON text of the master data rows held in memory by the jobs.', MIB),
 
   'query.timeoutMs': integer(30_000, 'Deadline of a query; it is killed then.', 100, HOUR_MS),
   'query.rowsMax': integer(10_000, 'Most rows of an answer; the rest is cut and said so.', 1, 1_000_000),
