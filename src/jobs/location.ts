@@ -1,0 +1,24 @@
+import { type JsonObject, objectAt, type TelemetryEvent, textAt } from '../core/event.ts';
+
+/**
+ * Where the event's user is: what the profile says, else what was declared on the device, else what its address
+ * resolved to. A candidate without a state is none, and an empty district is left out, so that no location is ever
+ * an empty text. Source: stream-jobs sections 6.9 and 19 (14).
+ */
+export function locationOf(event: TelemetryEvent): JsonObject | undefined {
+  const user = objectAt(event, 'userdata');
+  const device = objectAt(event, 'devicedata');
+  const declared = objectAt(device, 'userdeclared');
+  return (
+    candidate(user, 'district', 'user-profile') ??
+    candidate(declared, 'district', 'user-declared') ??
+    candidate(device, 'districtcustom', 'ip-resolved')
+  );
+}
+
+function candidate(data: JsonObject | undefined, districtKey: string, from: string): JsonObject | undefined {
+  const state = textAt(data, 'state');
+  if (state === undefined) return undefined;
+  const district = textAt(data, districtKey);
+  return district === undefined ? { state, from } : { state, district, from };
+}

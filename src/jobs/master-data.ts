@@ -1,0 +1,124 @@
+import { isObject, type Json, type JsonObject, textOf } from '../core/event.ts';
+import { parseIsoMs, timeMsOf } from './times.ts';
+
+type Row = JsonObject | undefined;
+
+/** Which field of a row becomes which field of the event's data. */
+type Fields = readonly (readonly [from: string, to: string])[];
+
+/** Keys of master data reach events in lower case and without `_`. */
+const normalised = (...names: readonly string[]): Fields =>
+  names.map(name => [name, name.toLowerCase().replaceAll('_', '')]);
+
+const DEVICE_FIELDS = normalised(
+  ...['country_code', 'country', 'state_code', 'state', 'city', 'district_custom', 'state_code_custom'],
+  ...['state_custom', 'user_declared_state', 'user_declared_district', 'devicespec', 'firstaccess'],
+);
+
+const USER_FIELDS = normalised(
+  ...['usertype', 'usersubtype', 'grade', 'language', 'subject', 'state', 'district', 'block', 'cluster'],
+  ...['schoolname', 'usersignintype', 'userlogintype'],
+);
+
+// The dialcode service's own spelling comes last: the one that the original reads wins where a row has both.
+const DIALCODE_FIELDS = normalised(
+  ...['batchCode', 'generatedOn', 'publishedOn'],
+  ...['identifier', 'channel', 'batchcode', 'publisher', 'generated_on', 'published_on', 'status'],
+);
+
+const CONTENT_FIELDS = normalised(
+  ...['name', 'objectType', 'contentType', 'mediaType', 'language', 'medium', 'mimeType', 'createdBy'],
+  ...['createdFor', 'framework', 'board', 'subject', 'status', 'pkgVersion', 'lastSubmittedOn', 'channel'],
+  ...['lastUpdatedOn', 'lastPublishedOn', 'gradeLevel', 'keywords'],
+);
+
+const L2_FIELDS = normalised(
+  ...['name', 'contentType', 'mimeType', 'framework', 'subject', 'medium', 'board', 'channel', 'createdFor'],
+  'gradeLevel',
+);
+
+/** `devicedata` of a row as a Redis hash holds it, all values text; undefined on a miss. Section 6.5. */
+export function deviceDataOf(row: Row): JsonObject | undefined {
+  const device = pick(row, DEVICE_FIELDS, fromHash);
+  if (device === undefined) return undefined;
+  const stateCode = textFrom(device['statecode']);
+  return {
+    countrycode: textFrom(device['countrycode']),
+    country: textFrom(device['country']),
+    statecode: stateCode,
+    state: textFrom(device['state']),
+    city: textFrom(device['city']),
+    statecustomcode: textFrom(device['statecodecustom']),
+    statecustomname: textFrom(device['statecustom']),
+    districtcustom: textFrom(device['districtcustom']),
+    devicespec: isObject(device['devicespec']) ? device['devicespec'] : {},
+    firstaccess: timeMsOf(device['firstaccess']) ?? 0,
+    iso3166statecode: stateCode === '' ? '' : `IN-${stateCode}`,
+    userdeclared: {
+      state: textFrom(device['userdeclaredstate']),
+      district: textFrom(device['userdeclareddistrict']),
+    },
+  };
+}
+
+/** The user's fields with the defaults of sign-in and log-in, also on a miss. Section 6.6. */
+export function userDataOf(row: Row): { readonly isHit: boolean; readonly data: JsonObject } {
+  const user = pick(row, USER_FIELDS, fromHash);
+  return {
+    isHit: user !== undefined,
+    data: { usersignintype: 'Anonymous', userlogintype: 'NA', ...user },
+  };
+}
+
+/** `dialcodedata`, times as epoch ms; undefined on a miss. Section 6.7, and the dialcode service's own spelling. */
+export function dialcodeDataOf(row: Row): JsonObject | undefined {
+  return withTimes(pick(row, DIALCODE_FIELDS), ['generatedon', 'publishedon']);
+}
+
+/** `contentdata` or `collectiondata`, times as epoch ms; undefined on a miss. Section 6.8. */
+export function contentDataOf(row: Row): JsonObject | undefined {
+  return withTimes(pick(row, CONTENT_FIELDS), ['lastsubmittedon', 'lastupdatedon', 'lastpublishedon']);
+}
+
+/** `l2data`; empty on a miss. Section 6.8. */
+export function l2DataOf(row: Row): JsonObject {
+  return pick(row, L2_FIELDS) ?? {};
+}
+
+const asIs = (value: Json): Json => value;
+
+/** The listed fields of a row that hold more than null or an empty text; undefined where none does. */
+function pick(row: Row, fields: Fields, convert: (value: Json) => Json = asIs): JsonObject | undefined {
+  if (row === undefined) return undefined;
+  const picked: Record<string, Json> = {};
+  let isEmpty = true;
+  for (const [from, to] of fields) {
+    const value = row[from];
+    if (value === undefined || value === null || value === '') continue;
+    picked[to] = convert(value);
+    isEmpty = false;
+  }
+  return isEmpty ? undefined : picked;
+}
+
+/** A hash value: lists and objects are kept as JSON text, backslashes of other texts are an escape to be undone. */
+function fromHash(value: Json): Json {
+  if (typeof value !== 'string') return value;
+  if (!value.startsWith('[') && !value.startsWith('{')) return value.replaceAll('\\', '');
+  try {
+    return JSON.parse(value) as Json;
+  } catch {
+    return value;
+  }
+}
+
+function textFrom(value: Json | undefined): string {
+  return typeof value === 'number' ? String(value) : (textOf(value) ?? '');
+}
+
+/** Dates as epoch ms; 0 where a text is no date of the two shapes that are read, as in the original. */
+function withTimes(data: JsonObject | undefined, names: readonly string[]): JsonObject | undefined {
+  if (data === undefined) return undefined;
+  const times = names.filter(name => typeof data[name] === 'string');
+  return { ...data, ...Object.fromEntries(times.map(name => [name, parseIsoMs(data[name]) ?? 0])) };
+}

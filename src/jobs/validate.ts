@@ -1,0 +1,58 @@
+import { withFlags, withMetadata } from '../core/event.ts';
+import type { Item, Job, JobDeps, Verdict } from '../core/job.ts';
+import { correct } from './corrections.ts';
+import { deviceKey, emission, emitted, type Fault, movedCounters, rejected, verdict } from './outcomes.ts';
+
+const COUNTS = {
+  validation_success_event_count: 0,
+  validation_failed_event_count: 0,
+  log_route_success_count: 0,
+};
+
+const NO_SCHEMA: Fault = {
+  code: 'ERR_SCHEMA_NOT_FOUND',
+  reason: 'Schema not found: eid looks incorrect, sending to failed',
+  pointer: '/eid',
+};
+
+/**
+ * Holds each event against the schema of its eid, then corrects and completes the valid ones. LOG leaves the chain
+ * here: it is neither deduplicated nor denormalised. Source: stream-jobs sections 5.2, 5.3 and 19 (18, 19).
+ */
+export function createValidate(deps: JobDeps): Job {
+  return {
+    name: 'validate',
+    replaces: 'pipeline-preprocessor',
+    does: 'Checks events against the schema of their eid, corrects ids and fills in defaults.',
+    inputs: ['telemetry.raw', 'telemetry.log'],
+    outputs: ['telemetry.valid', 'druid.events.log', 'telemetry.failed'],
+    unreadableTopic: 'telemetry.failed',
+    plan: () => ({ marks: [], rows: [] }),
+    process(batch) {
+      const counts = { ...COUNTS };
+      const verdicts = batch.map(item => validate(item, deps, counts));
+      return { verdicts, marks: [], counters: movedCounters(counts) };
+    },
+  };
+}
+
+function validate(item: Item, deps: JobDeps, counts: typeof COUNTS): Verdict {
+  const violation = deps.schemas.validateEvent(item.event);
+  if (violation !== null) {
+    counts.validation_failed_event_count += 1;
+    if (violation === undefined) return fail(item, NO_SCHEMA, NO_SCHEMA.reason);
+    const { pointer, message } = violation;
+    return fail(item, { code: 'ERR_SCHEMA_VIOLATION', reason: message, pointer }, pointer);
+  }
+  counts.validation_success_event_count += 1;
+  const event = correct(item.event, deps.options.validate.channelDefault, item.nowMs);
+  const isLog = event['eid'] === 'LOG';
+  if (isLog) counts.log_route_success_count += 1;
+  return verdict(emitted(emission(isLog ? 'druid.events.log' : 'telemetry.valid', deviceKey(event), event)));
+}
+
+function fail({ event }: Item, fault: Fault, error: string): Verdict {
+  const flagged = withFlags(event, { pp_validation_processed: false });
+  const failed = withMetadata(flagged, { validation_error: error, src: 'PipelinePreprocessor' });
+  return verdict(rejected(fault, emission('telemetry.failed', deviceKey(event), failed)));
+}
