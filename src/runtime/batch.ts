@@ -44,7 +44,7 @@ export async function runRecords(
 
 /** Answers a job's plan from the stores: one round trip to each, side by side. */
 export async function readPlanned(
-  stores: { readonly state: StateStore; readonly cache: Cache },
+  stores: { readonly state: StateStore; readonly cache: Pick<Cache, 'get'> },
   plan: ReadPlan,
   batch: readonly Item[],
 ): Promise<Reads> {

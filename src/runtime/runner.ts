@@ -19,7 +19,7 @@ export interface RunnerOptions {
   readonly environment: string;
   readonly log: Log;
   readonly state: StateStore;
-  readonly cache: Cache;
+  readonly cache: Pick<Cache, 'get'>;
   readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logger: Logger;
   /** Offsets at which the run ends by itself, by `topic:partition`; without it, it runs until stopped. */
@@ -61,6 +61,8 @@ async function run(options: RunnerOptions, signal: AbortSignal): Promise<void> {
   try {
     // Ends when stopped, or at the offsets it was given.
     while (!signal.aborted && !isPast(progress, options.until)) {
+      // Coming back for more says that all that came before is dealt with: at the end of the log it must be.
+      if (consumer.isCaughtUp()) await committing;
       const records = await consumer.poll({ ...limits, waitMsMax: POLL_WAIT_MS });
       if (records.length === 0) continue;
       for (const record of records) progress.set(`${record.topic}:${record.partition}`, record.offset + 1);

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import type {
+  ArchiveVerifyDocument,
+  QueryDocument,
+  StatusDocument,
+  TailDocument,
+} from '../../src/core/documents.ts';
+import type { LoadReport } from './load.ts';
+import type { Millrace } from './millrace.ts';
+
+const PAGE = 5000;
+
+interface Stored {
+  readonly offset: number;
+  readonly mid: string;
+}
+
+/**
+ * Reads every output and proves that nothing acknowledged is missing, nothing stands twice, and the counts
+ * add up: topics, tables, archive and both conservation laws.
+ */
+export async function assertNothingLostOrDoubled(millrace: Millrace, report: LoadReport): Promise<void> {
+  assertBalanced(await millrace.idle());
+  const good = await readTopic(millrace, 'druid.events.telemetry');
+  const failed = await readTopic(millrace, 'telemetry.failed');
+  assertHolds('druid.events.telemetry', good, report.valid);
+  assertHolds('telemetry.failed', failed, report.invalid);
+
+  const rows = await query(
+    millrace,
+    "SELECT mid, count(*) AS n FROM events WHERE eid = 'IMPRESSION' GROUP BY mid HAVING n > 1",
+  );
+  assert.deepEqual(rows, [], 'no event stands twice in the tables');
+  const [total] = await query(millrace, "SELECT count(*) AS n FROM events WHERE eid = 'IMPRESSION'");
+  assert.equal(total!['n'], good.length, 'the tables hold what the topic holds');
+  const [failures] = await query(millrace, 'SELECT count(*) AS n FROM failed');
+  assert.equal(failures!['n'], failed.length, 'the failures hold what their topic holds');
+
+  await assertArchived(millrace, {
+    'druid.events.telemetry': good.length,
+    'telemetry.failed': failed.length,
+  });
+}
+
+/** Both conservation laws, as `status` shows them. */
+export function assertBalanced(status: StatusDocument): void {
+  for (const row of status.conservation) {
+    assert.equal(row.received, row.emitted + row.rejected + row.dropped, JSON.stringify(row));
+    assert.ok(row.balanced, JSON.stringify(row));
+  }
+  for (const edge of status.edges) assert.ok(edge.balanced, JSON.stringify(edge));
+}
+
+function assertHolds(topic: string, stored: readonly Stored[], acknowledged: ReadonlySet<string>): void {
+  const mids = new Set(stored.map(record => record.mid));
+  assert.equal(mids.size, stored.length, `${topic} holds nothing twice`);
+  const missing = [...acknowledged].filter(mid => !mids.has(mid));
+  assert.deepEqual(missing.slice(0, 5), [], `${missing.length} acknowledged events missing in ${topic}`);
+}
+
+async function readTopic(millrace: Millrace, topic: string): Promise<Stored[]> {
+  const records: Stored[] = [];
+  // Ends at the end of the topic.
+  while (true) {
+    const fromOffset = records.length === 0 ? 0 : records.at(-1)!.offset + 1;
+    const response = await millrace.fetch(
+      `/v1/topics/${topic}/records?partition=0&fromOffset=${fromOffset}&limit=${PAGE}`,
+    );
+    assert.equal(response.status, 200, topic);
+    const lines = (await response.text()).split('\n').filter(line => line !== '');
+    if (lines.length === 0) return records;
+    for (const line of lines) {
+      const record = JSON.parse(line) as TailDocument;
+      records.push({ offset: record.offset, mid: (record.value as { mid: string }).mid });
+    }
+  }
+}
+
+async function query(millrace: Millrace, sql: string): Promise<QueryDocument['rows']> {
+  return (await millrace.json<QueryDocument>(['query', sql])).rows;
+}
+
+async function assertArchived(millrace: Millrace, records: Record<string, number>): Promise<void> {
+  const flushed = await millrace.run(['archive', 'flush']);
+  assert.equal(flushed.code, 0, flushed.stderr);
+  const verified = await millrace.json<ArchiveVerifyDocument>(['archive', 'verify']);
+  assert.ok(verified.ok, JSON.stringify(verified));
+  const { objects } = await millrace.json<{ objects: { topic: string; records: number }[] }>([
+    'archive',
+    'ls',
+  ]);
+  for (const [topic, count] of Object.entries(records)) {
+    const archived = objects
+      .filter(object => object.topic === `local.${topic}`)
+      .reduce((sum, { records: n }) => sum + n, 0);
+    assert.equal(archived, count, `the archive holds each record of ${topic} once`);
+  }
+}
