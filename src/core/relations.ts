@@ -1,5 +1,4 @@
-const POSITION = ['topic', 'partition', 'offset'] as const;
-const ENVELOPE = [
+const EVENT = [
   'eid',
   'mid',
   'did',
@@ -12,15 +11,16 @@ const ENVELOPE = [
   'object_id',
   'object_type',
   'dataset',
-  'job',
-  'source',
-  'received_at',
+  'topic',
+  'partition',
+  'offset',
 ] as const;
+const ORIGIN = ['job', 'source', 'received_at'] as const;
 const CAUSE = ['code', 'reason', 'pointer'] as const;
 
 /**
- * The relations that events are kept in, with their columns; the first three (four in `duplicates`) are the
- * grain. Rows are made by the sink, stored by a `TableStore` and read by queries.
+ * The relations that events are kept in, with their columns; `topic`, `partition` and `offset` (in
+ * `duplicates` also `event_index`) name a row. Rows are made by the sink, stored by a `TableStore` and read by queries.
  *
  * - `events`: everything that left the last job (`druid.events.*`), one row per output position
  * - `failed`: everything that a job rejected
@@ -30,12 +30,12 @@ const CAUSE = ['code', 'reason', 'pointer'] as const;
  * - `dropped`: what was discarded on purpose
  */
 export const RELATIONS = {
-  events: [...POSITION, ...ENVELOPE, 'raw'],
-  failed: [...POSITION, ...ENVELOPE, ...CAUSE, 'id', 'raw'],
-  duplicates: [...POSITION, 'event_index', ...ENVELOPE, ...CAUSE, 'raw'],
-  audit: [...POSITION, ...ENVELOPE, 'raw'],
-  assess: [...POSITION, ...ENVELOPE],
-  dropped: [...POSITION, ...ENVELOPE, ...CAUSE],
+  events: [...EVENT, ...ORIGIN, 'raw'],
+  failed: [...EVENT, ...ORIGIN, ...CAUSE, 'id', 'raw'],
+  duplicates: [...EVENT, 'event_index', ...ORIGIN, ...CAUSE, 'raw'],
+  audit: [...EVENT, ...ORIGIN, 'raw'],
+  assess: [...EVENT, ...ORIGIN],
+  dropped: [...EVENT, ...ORIGIN, ...CAUSE],
 } as const satisfies Record<string, readonly string[]>;
 
 /** The name of a stored relation. */
