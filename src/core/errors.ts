@@ -248,6 +248,12 @@ export const ERRORS = {
     'Use the version that wrote it, or another --data.',
   ),
   ERR_USAGE: row('misuse', 400, 'the command line is not valid', 'See --help.'),
+  ERR_SCHEMA_INVALID: row(
+    'misuse',
+    400,
+    'a schema of events cannot be used',
+    'Correct or remove the file that is named.',
+  ),
   ERR_FILE_UNREADABLE: row('misuse', 400, 'the file cannot be read', 'Check the path and its rights.'),
   ERR_TOPIC_UNKNOWN: row('misuse', 404, 'there is no such topic', 'millrace topics list shows them.'),
   ERR_JOB_UNKNOWN: row('misuse', 404, 'there is no such job', 'millrace job list shows them.'),
