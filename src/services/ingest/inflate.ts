@@ -1,0 +1,76 @@
+import { promisify } from 'node:util';
+import {
+  brotliDecompress,
+  brotliDecompressSync,
+  gunzip,
+  gunzipSync,
+  inflate,
+  inflateRaw,
+  inflateRawSync,
+  inflateSync,
+} from 'node:zlib';
+import { MillraceError } from '../../core/errors.ts';
+import { createGate } from './gate.ts';
+
+/** A content-encoding that is understood. */
+export type Encoding = 'identity' | 'gzip' | 'deflate' | 'br';
+
+/** Reads a content-encoding header; null where it names another encoding or several. */
+export function encodingOf(header: string | undefined): Encoding | null {
+  const name = (header ?? '').trim().toLowerCase();
+  if (name === '' || name === 'identity') return 'identity';
+  if (name === 'gzip' || name === 'x-gzip') return 'gzip';
+  return name === 'deflate' || name === 'br' ? name : null;
+}
+
+/**
+ * Inflates a body; more than `bytesMax` stops as soon as it is passed. `deflate` is read as zlib's format or
+ * raw, because clients send both by that name.
+ *
+ * Up to {@link SYNC_BYTES_MAX} it runs at once, which is cheaper than a trip to the thread pool; larger bodies
+ * run there, {@link CONCURRENT_MAX} at a time, so that what they grow to in memory is bounded.
+ * @returns the inflated bytes, or why the body is refused
+ */
+export async function inflateBody(
+  bytes: Buffer,
+  encoding: Encoding,
+  bytesMax: number,
+): Promise<Buffer | MillraceError> {
+  if (encoding === 'identity') return bytes;
+  const format = encoding === 'deflate' && !hasZlibHeader(bytes) ? 'raw' : encoding;
+  try {
+    if (bytes.length <= SYNC_BYTES_MAX) return SYNC[format](bytes, { maxOutputLength: bytesMax });
+    return await gate.run(() => ASYNC[format](bytes, { maxOutputLength: bytesMax }));
+  } catch (error) {
+    return refusalOf(error, bytesMax);
+  }
+}
+
+/** Compressed bodies up to this size, bytes, are inflated on the spot. */
+const SYNC_BYTES_MAX = 64 * 1024;
+/** Larger bodies inflated at once: as many as the thread pool has threads. */
+const CONCURRENT_MAX = 4;
+
+const SYNC = { gzip: gunzipSync, deflate: inflateSync, raw: inflateRawSync, br: brotliDecompressSync };
+const ASYNC = {
+  gzip: promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip),
+  deflate: promisify<Buffer, { maxOutputLength: number }, Buffer>(inflate),
+  raw: promisify<Buffer, { maxOutputLength: number }, Buffer>(inflateRaw),
+  br: promisify<Buffer, { maxOutputLength: number }, Buffer>(brotliDecompress),
+};
+
+/** RFC 1950: method 8 in the low bits, and the first two bytes are a multiple of 31. */
+function hasZlibHeader(bytes: Buffer): boolean {
+  return bytes.length >= 2 && (bytes[0]! & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0;
+}
+
+// Those that wait hold more than SYNC_BYTES_MAX each of ingest.inFlightBytesMax, which bounds how many.
+const gate = createGate(CONCURRENT_MAX);
+
+function refusalOf(error: unknown, bytesMax: number): MillraceError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ERR_BUFFER_TOO_LARGE') {
+    return new MillraceError('ERR_BODY_TOO_LARGE', `it inflates to more than ${bytesMax} bytes`);
+  }
+  return new MillraceError('ERR_BODY_ENCODING', `the decoder says ${String(code)}`, { cause: error });
+}

@@ -1,0 +1,91 @@
+import type { IncomingMessage } from 'node:http';
+import { MillraceError } from '../../core/errors.ts';
+
+/** How far a body is read and for how long. */
+export interface BodyLimits {
+  /** Bytes on the wire that are kept. */
+  readonly bytesMax: number;
+  /** Bytes of a refused body that are read and thrown away, so that its sender sees the answer. */
+  readonly refusedBytesMax: number;
+  /** Time from the call to the body's end. */
+  readonly msMax: number;
+  /** What more than `bytesMax` is called. */
+  readonly tooLarge: 'ERR_BODY_TOO_LARGE' | 'ERR_UPLOAD_TOO_LARGE';
+  readonly memory: BodyMemory;
+}
+
+/** One request's share of the memory that all bodies have together. */
+export interface BodyMemory {
+  /** Asks for bytes; false where there is no room. A negative number gives some back. */
+  reserve(bytes: number): boolean;
+  /** Gives back all that was granted. */
+  release(): void;
+}
+
+/** What became of a body. */
+export interface BodyRead {
+  /** The whole body; null where it is refused or its sender is gone. */
+  readonly bytes: Buffer | null;
+  readonly refusal: MillraceError | null;
+  /** False where more bytes may come: the connection cannot take another request. */
+  readonly isComplete: boolean;
+  readonly receivedBytes: number;
+}
+
+/**
+ * Reads a body to its end. One that is refused, before or on the way, is read on and thrown away up to
+ * `refusedBytesMax`, because a sender that is cut off in the middle sees a reset and not the reason.
+ * @param refusal  why the request is refused already, else null
+ * @returns        resolves always, what it holds of `memory` is the caller's to release; `bytes` and `refusal` are both null where the sender went away
+ */
+export function readBody(
+  request: IncomingMessage,
+  limits: BodyLimits,
+  refusal: MillraceError | null,
+): Promise<BodyRead> {
+  const { promise, resolve } = Promise.withResolvers<BodyRead>();
+  let reason = refusal;
+  let chunks: Buffer[] = [];
+  let receivedBytes = 0;
+
+  const timer = setTimeout(() => {
+    reason ??= new MillraceError('ERR_BODY_TIMEOUT', `${receivedBytes} bytes came in ${limits.msMax} ms`);
+    end(false);
+  }, limits.msMax);
+  const end = (isComplete: boolean, isGone = false): void => {
+    clearTimeout(timer);
+    const bytes = reason === null && !isGone ? joined(chunks) : null;
+    chunks = [];
+    resolve({ bytes, refusal: isGone ? null : reason, isComplete, receivedBytes });
+  };
+
+  // The listeners stay: what comes after the promise has settled is thrown away, not left to fill the socket.
+  request.on('data', (chunk: Buffer) => {
+    receivedBytes += chunk.length;
+    reason ??= whyNotKept(receivedBytes, chunk.length, limits);
+    if (reason === null) {
+      chunks.push(chunk);
+      return;
+    }
+    chunks = [];
+    limits.memory.release();
+    if (receivedBytes > limits.refusedBytesMax) end(false);
+  });
+  request.once('end', () => end(true));
+  request.on('error', () => end(false, true));
+  request.once('close', () => end(false, true));
+  return promise;
+}
+
+function whyNotKept(receivedBytes: number, chunkBytes: number, limits: BodyLimits): MillraceError | null {
+  if (receivedBytes > limits.bytesMax) {
+    return new MillraceError(limits.tooLarge, `more than ${limits.bytesMax} bytes on the wire`);
+  }
+  return limits.memory.reserve(chunkBytes)
+    ? null
+    : new MillraceError('ERR_OVERLOADED', 'the memory for bodies is full');
+}
+
+function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}

@@ -1,0 +1,224 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { MillraceError } from '../../core/errors.ts';
+import { createTokenCheck, type TokenCheck } from '../ingest/bearer.ts';
+import { RETRY_AFTER_S } from '../ingest/envelope.ts';
+import { createGate, type Gate } from '../ingest/gate.ts';
+import { cookieHeader, refuseStranger } from './access.ts';
+import { DATA_ROUTES } from './data-routes.ts';
+import { createMetrics } from './metrics.ts';
+import { describeApi } from './openapi.ts';
+import { refuseForeign } from './origin.ts';
+import type { ApiAnswer, ApiRequest, ApiRoute } from './route.ts';
+import type { ServerOptions } from './server.ts';
+import { SYSTEM_ROUTES } from './system-routes.ts';
+import { TOPIC_ROUTES } from './topic-routes.ts';
+import { readUpload } from './upload.ts';
+
+/** The API without a listener. */
+export interface Api {
+  /** Answers one request of `node:http`. */
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  close(): Promise<void>;
+}
+
+/** What the API is made with; the port is known only once the server listens. */
+export interface ApiOptions extends ServerOptions {
+  ownPort(): number;
+}
+
+/** Registers every route of the table, and 405 on the methods that a path of the table does not take. */
+export async function createApi(options: ApiOptions): Promise<Api> {
+  const app = fastify({
+    routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
+    // A repeated or misspelt parameter is refused, not guessed at.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
+    return503OnClosing: false,
+    frameworkErrors: (error, _request, reply) => answerError(reply, asMillraceError(error, options)),
+  });
+  const isKnown = createTokenCheck([options.token]);
+  const routes = apiRoutes(options);
+  // Bodies are read by the route that takes one, after its checks: fastify's parsers are not used.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(SECURITY_HEADERS);
+    const own = { port: options.ownPort(), allowedHosts: options.config['http.allowedHosts'] };
+    const refusal = refuseForeign(request.headers, own);
+    if (refusal !== null) throw refusal;
+  });
+  app.setErrorHandler((error, _request, reply) => answerError(reply, asMillraceError(error, options)));
+  app.setNotFoundHandler((request, reply) => {
+    answerError(
+      reply,
+      new MillraceError('ERR_NOT_FOUND', `no route ${request.method} ${pathOf(request.url)}`),
+    );
+  });
+  const uploads = createGate(UPLOADS_MAX);
+  for (const route of routes) register(app, route, { options, isKnown, uploads });
+  refuseOtherMethods(app, routes);
+  await app.ready();
+  return { handle: (request, response) => app.routing(request, response), close: () => app.close() };
+}
+
+/** Longest path parameter: a mid or key may be long, and a longer one is answered 404. */
+const PARAM_CHARACTERS_MAX = 4096;
+/** Uploads read at once: each holds up to its route's bytesMax in memory. */
+const UPLOADS_MAX = 2;
+
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+/** Every route: the tables, and those that are made of the options. */
+export function apiRoutes(
+  options: Pick<ServerOptions, 'backend' | 'meter' | 'version'>,
+): readonly ApiRoute[] {
+  const metrics = createMetrics(options);
+  const own: ApiRoute[] = [
+    {
+      method: 'GET',
+      path: '/',
+      summary:
+        'Lists the routes. With the operator token as ?token= it sets the cookie of browsers and redirects here.',
+      access: 'operator',
+      query: { token: { type: 'string', description: 'The operator token.' } },
+      answer: { type: 'application/json', schema: 'Index', description: 'Name, version and routes.' },
+      run: async () => ({
+        body: {
+          name: 'millrace',
+          version: options.version.version,
+          routes: routes.map(route => `${route.method} ${route.path}`),
+        },
+      }),
+    },
+    {
+      method: 'GET',
+      path: '/version',
+      summary: 'Tells the release and the digests of configuration and schemas.',
+      access: 'open',
+      answer: { type: 'application/json', schema: 'Version', description: 'The version.' },
+      run: async () => ({ body: options.version }),
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      summary: 'Answers the metrics in the text form of Prometheus.',
+      access: 'open',
+      answer: { type: 'text/plain', schema: 'MetricsText', description: 'The metrics.' },
+      run: async () => ({ type: metrics.contentType, body: await metrics.collect() }),
+    },
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      summary: 'Answers this description.',
+      access: 'open',
+      answer: { type: 'application/json', schema: 'OpenApi', description: 'The OpenAPI document.' },
+      run: async () => ({ body: describeApi(routes, options.version.version) }),
+    },
+  ];
+  const routes = [...own, ...SYSTEM_ROUTES, ...TOPIC_ROUTES, ...DATA_ROUTES];
+  return routes;
+}
+
+interface Registration {
+  readonly options: ApiOptions;
+  readonly isKnown: TokenCheck;
+  readonly uploads: Gate;
+}
+
+function register(app: FastifyInstance, route: ApiRoute, { options, isKnown, uploads }: Registration): void {
+  const limits = {
+    refusedBytesMax: options.config['ingest.refusedBytesMax'],
+    msMax: options.config['ingest.requestMsMax'],
+  };
+  app.route<{ Params: Record<string, string>; Querystring: ApiRequest['query'] }>({
+    method: route.method,
+    url: route.path,
+    schema: { querystring: { type: 'object', properties: route.query ?? {}, additionalProperties: false } },
+    onRequest: async (request, reply) => {
+      if (route.access === 'open' || (route.path === '/' && letIn(request, reply, { options, isKnown })))
+        return;
+      const refusal = refuseStranger(request.headers, isKnown);
+      if (refusal !== null) throw refusal;
+    },
+    handler: async (request, reply) => {
+      const run = (body: Buffer) =>
+        route.run(options, { params: request.params, query: request.query, body });
+      const takes = route.body;
+      const answer =
+        takes === undefined
+          ? await run(EMPTY)
+          : await uploads.run(async () => run(await readUpload(request.raw, takes, limits)));
+      return send(reply, answer);
+    },
+  });
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** GET /?token=… of the URL that is printed at start-up: the token moves into a cookie and out of the address. */
+function letIn(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { options, isKnown }: Pick<Registration, 'options' | 'isKnown'>,
+): boolean {
+  const { query } = request;
+  const isPresented = typeof query === 'object' && query !== null && 'token' in query;
+  if (!isPresented || typeof query.token !== 'string' || !isKnown(query.token)) return false;
+  reply.header('set-cookie', cookieHeader(options.token)).redirect('/', 303);
+  return true;
+}
+
+function send(reply: FastifyReply, { status = 200, type, body }: ApiAnswer): FastifyReply {
+  reply.code(status);
+  if (status === 503) reply.header('retry-after', RETRY_AFTER_S);
+  if (type !== undefined) return reply.type(type).send(body);
+  return reply.type('application/json; charset=utf-8').send(JSON.stringify(body));
+}
+
+/** Answers an error in the form of every API route. */
+function answerError(reply: FastifyReply, error: MillraceError): void {
+  const { httpStatus } = error;
+  reply.headers(SECURITY_HEADERS).code(httpStatus).type('application/json; charset=utf-8');
+  if (httpStatus === 503) reply.header('retry-after', RETRY_AFTER_S);
+  if (httpStatus === 401) reply.header('www-authenticate', 'Bearer');
+  reply.send(JSON.stringify({ error: error.toDocument() }));
+}
+
+/** What a route, a check of fastify's or the backend threw, as an error that can be answered. */
+function asMillraceError(error: unknown, { onBug }: Pick<ServerOptions, 'onBug'>): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
+  if (error instanceof Error && status >= 400 && status < 500) {
+    return new MillraceError('ERR_REQUEST_INVALID', error.message, { cause: error });
+  }
+  onBug(error);
+  return new MillraceError('ERR_INTERNAL', 'see the log', { cause: error });
+}
+
+function refuseOtherMethods(app: FastifyInstance, routes: readonly ApiRoute[]): void {
+  for (const url of new Set(routes.map(route => route.path))) {
+    const taken = routes.filter(route => route.path === url).map(route => route.method);
+    const allowed = taken.includes('GET') ? ['HEAD', ...taken] : taken;
+    app.route({
+      method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].filter(
+        method => !allowed.includes(method),
+      ),
+      url,
+      handler: (request, reply) => {
+        const why = `${request.method} on ${url}; it takes ${allowed.join(', ')}`;
+        reply.header('allow', allowed.join(', '));
+        answerError(reply, new MillraceError('ERR_METHOD_NOT_ALLOWED', why));
+      },
+    });
+  }
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? url;
+}

@@ -1,0 +1,207 @@
+/** A JSON Schema, as far as the documents need it. */
+export interface JsonSchema {
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly items?: JsonSchema;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly enum?: readonly string[];
+  readonly $ref?: string;
+  readonly allOf?: readonly JsonSchema[];
+}
+
+const TEXT: JsonSchema = { type: 'string' };
+const COUNT: JsonSchema = { type: 'integer' };
+const TIME: JsonSchema = { type: 'integer', description: 'Epoch milliseconds UTC.' };
+const SWITCH: JsonSchema = { type: 'boolean' };
+const ANY: JsonSchema = {};
+const ANY_OBJECT: JsonSchema = { type: 'object', additionalProperties: true };
+const TEXT_OR_NULL: JsonSchema = { type: ['string', 'null'] };
+const COUNT_OR_NULL: JsonSchema = { type: ['integer', 'null'] };
+
+/** An object whose members are all required; others may be added in time. */
+const object = (properties: Readonly<Record<string, JsonSchema>>): JsonSchema => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+});
+const list = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
+const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
+
+const POSITION = { topic: TEXT, partition: COUNT, offset: COUNT };
+const RANGES = list(object({ fromOffset: COUNT, toOffset: COUNT }));
+const COMPONENT = object({
+  name: TEXT,
+  adapter: TEXT,
+  state: { type: 'string', enum: ['ok', 'degraded', 'failed'] },
+  detail: TEXT,
+});
+const ENVELOPE = {
+  id: { type: 'string', enum: ['api.telemetry', 'api.health'] },
+  ver: TEXT,
+  ets: TIME,
+  params: { type: 'object', properties: { err: TEXT, errmsg: TEXT } },
+  responseCode: { type: 'string', enum: ['SUCCESS', 'CLIENT_ERROR', 'SERVER_ERROR'] },
+};
+
+/** Schemas of what the routes take and answer; shapes of `core/documents.ts`. */
+export const SCHEMAS = {
+  Error: object({ error: object({ code: TEXT, message: TEXT, why: TEXT, remedy: TEXT }) }),
+  Envelope: object(ENVELOPE),
+  Health: object({ ...ENVELOPE, components: list(COMPONENT) }),
+  Batch: {
+    type: 'object',
+    properties: {
+      id: TEXT,
+      ver: TEXT,
+      mid: TEXT,
+      params: { type: 'object', properties: { msgid: TEXT, did: TEXT } },
+      events: list(ANY_OBJECT),
+    },
+    required: ['events'],
+    additionalProperties: true,
+  },
+  Index: object({ name: TEXT, version: TEXT, routes: list(TEXT) }),
+  Version: {
+    type: 'object',
+    properties: { version: TEXT },
+    required: ['version'],
+    additionalProperties: true,
+  },
+  OpenApi: ANY_OBJECT,
+  MetricsText: TEXT,
+
+  Topic: object({
+    topic: TEXT,
+    records: COUNT,
+    stored: SWITCH,
+    bytes: COUNT,
+    partitions: list(object({ partition: COUNT, startOffset: COUNT, endOffset: COUNT })),
+    groups: list(object({ group: TEXT, lag: COUNT })),
+  }),
+  Topics: object({ topics: list(ref('Topic')) }),
+  TailRecord: object({ ...POSITION, timeMs: TIME, key: TEXT_OR_NULL, value: ANY }),
+  AnyLine: { description: 'A record: one JSON object. What is not becomes a failed record.' },
+  Produced: object({ produced: COUNT }),
+
+  Trace: object({
+    mid: TEXT,
+    sightings: list(
+      object({
+        receivedAtMs: TIME,
+        source: object({ ...POSITION, index: COUNT }),
+        stages: list(
+          object({
+            stage: TEXT,
+            timeMs: TIME,
+            topic: TEXT_OR_NULL,
+            partition: COUNT_OR_NULL,
+            offset: COUNT_OR_NULL,
+            outcome: { type: 'string', enum: ['emit', 'reject', 'drop'] },
+            code: TEXT_OR_NULL,
+            reason: TEXT_OR_NULL,
+            pointer: TEXT_OR_NULL,
+          }),
+        ),
+        archive: list(object({ object: TEXT, line: COUNT })),
+      }),
+    ),
+  }),
+  FailedRow: object({
+    id: TEXT,
+    timeMs: TIME,
+    job: TEXT,
+    code: TEXT,
+    reason: TEXT,
+    pointer: TEXT_OR_NULL,
+    mid: TEXT_OR_NULL,
+    ...POSITION,
+  }),
+  FailedList: object({ failed: list(ref('FailedRow')), next: TEXT_OR_NULL }),
+  FailedEvent: { allOf: [ref('FailedRow'), object({ event: ANY })] },
+  QueryRequest: object({ sql: TEXT }),
+  QueryResult: object({
+    columns: list(object({ name: TEXT, type: TEXT })),
+    rows: list(ANY_OBJECT),
+    truncated: SWITCH,
+  }),
+  CacheLine: object({ key: TEXT, value: ANY_OBJECT }),
+  CacheRow: ANY_OBJECT,
+  Loaded: object({ loaded: COUNT }),
+
+  Status: object({
+    state: { type: 'string', enum: ['starting', 'serving', 'stopping'] },
+    version: TEXT,
+    environment: TEXT,
+    uptimeMs: COUNT,
+    components: list(COMPONENT),
+    conservation: list(
+      object({
+        job: TEXT,
+        received: COUNT,
+        emitted: COUNT,
+        rejected: COUNT,
+        dropped: COUNT,
+        derived: COUNT,
+        balanced: SWITCH,
+      }),
+    ),
+    edges: list(
+      object({
+        topic: TEXT,
+        reader: TEXT,
+        emitted: COUNT,
+        received: COUNT,
+        waiting: COUNT,
+        balanced: SWITCH,
+      }),
+    ),
+    counters: { type: 'object', additionalProperties: COUNT },
+    quarantined: list(object({ topic: TEXT, partition: COUNT, fromOffset: COUNT, toOffset: COUNT })),
+    idle: SWITCH,
+  }),
+  Jobs: object({
+    jobs: list(object({ job: TEXT, replaces: TEXT, does: TEXT, inputs: list(TEXT), outputs: list(TEXT) })),
+  }),
+
+  ArchiveStatus: object({
+    topics: list(object({ topic: TEXT, partition: COUNT, archivedTo: COUNT, endOffset: COUNT })),
+  }),
+  ArchiveVerify: object({
+    ok: SWITCH,
+    topics: list(
+      object({
+        topic: TEXT,
+        partitions: list(
+          object({
+            partition: COUNT,
+            archivedTo: COUNT,
+            gaps: RANGES,
+            overlaps: RANGES,
+            quarantined: RANGES,
+            damaged: list(TEXT),
+          }),
+        ),
+      }),
+    ),
+  }),
+  ArchiveObjects: object({
+    objects: list(
+      object({
+        object: TEXT,
+        topic: TEXT,
+        partition: COUNT,
+        fromOffset: COUNT,
+        toOffset: COUNT,
+        records: COUNT,
+        sizeBytes: COUNT,
+        sha256: TEXT,
+      }),
+    ),
+  }),
+  ArchiveLine: { description: 'The value of one record.' },
+} as const satisfies Record<string, JsonSchema>;
+
+/** The name of a schema under `#/components/schemas/`. */
+export type SchemaName = keyof typeof SCHEMAS;
