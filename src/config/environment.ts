@@ -1,11 +1,22 @@
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { assert } from '../core/errors.ts';
+import { isObject, textOf } from '../core/event.ts';
 
 /** Root folder of the package: schemas, environments and documents lie in it. */
 export const PACKAGE_ROOT = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 
 /** Folder of the schemas that ship with the package. */
 export const SCHEMAS_DIRECTORY = join(PACKAGE_ROOT, 'schemas');
+
+/** Version of this package, from its package.json. */
+export function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8'));
+  const version = isObject(manifest) ? textOf(manifest['version']) : undefined;
+  assert(version !== undefined, 'package.json has a version');
+  return version;
+}
 
 /** What every command is told, from its flags first, then from variables. */
 export interface Settings {

@@ -47,7 +47,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
       'ERR_CONFIG_INVALID',
       `${broken.key} ${broken.problem} (${draft[broken.key].origin})`,
       {
-        remedy: `See: millrace config explain ${broken.key}`,
+        remedy: `millrace config explain ${broken.key}`,
       },
     );
   }
@@ -146,7 +146,7 @@ function apply(draft: Draft, { key, value, origin }: FileEntry): void {
   const parsed = parseValue(key, value);
   if ('problem' in parsed) {
     throw new MillraceError('ERR_CONFIG_INVALID', `${origin}: ${key} ${parsed.problem}`, {
-      remedy: `See: millrace config explain ${key}`,
+      remedy: `millrace config explain ${key}`,
     });
   }
   draft[key] = { value: parsed.value, origin };

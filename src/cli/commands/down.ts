@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { StatusDocument } from '../../core/documents.ts';
+import { MillraceError } from '../../core/errors.ts';
+import type { Call } from '../call.ts';
+import { askDocument, findServer, readServing } from '../http-client.ts';
+
+// The service drains within 15 s; what is left after that needs a look.
+const STOP_MS_MAX = 20_000;
+const LOOK_MS = 50;
+
+/**
+ * `down`: asks the process that serves the data directory to drain and waits until it is gone. Exit 0 also
+ * where nothing serves. A pid that a stale file names is never signalled: what listens there must first prove
+ * with the data directory's token that it is the environment's server.
+ */
+export async function down({ settings, output }: Call): Promise<undefined> {
+  const serving = readServing(settings);
+  if (serving === undefined || !(await isServing({ ...settings, url: serving.url }))) {
+    output.document({ stopped: false }, () => `Nothing serves ${settings.environment}.\n`);
+    return;
+  }
+  process.kill(serving.pid, 'SIGTERM');
+  const deadlineMs = Date.now() + STOP_MS_MAX;
+  while (isAlive(serving.pid)) {
+    if (Date.now() > deadlineMs) {
+      throw new MillraceError('ERR_NOT_READY', `process ${serving.pid} still runs after ${STOP_MS_MAX} ms`, {
+        remedy: `Look at its log; kill -9 ${serving.pid} loses nothing that was acknowledged.`,
+      });
+    }
+    await sleep(LOOK_MS);
+  }
+  output.document({ stopped: true, pid: serving.pid }, () => `Stopped ${settings.environment}.\n`);
+}
+
+async function isServing(settings: Call['settings']): Promise<boolean> {
+  try {
+    const { environment } = await askDocument<StatusDocument>(findServer(settings), { path: '/v1/status' });
+    return environment === settings.environment;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'ERR_NOT_SERVING') return false;
+    // Another program's server, or another environment's, does not take our token.
+    if (error instanceof MillraceError && error.code === 'ERR_UNAUTHORIZED') return false;
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // EPERM means that it lives but is not ours to signal.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

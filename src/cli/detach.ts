@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError } from '../core/errors.ts';
+import type { Call } from './call.ts';
+import { ask, findServer, readServing } from './http-client.ts';
+
+const READY_MS_MAX = 60_000;
+const LOOK_MS = 50;
+
+/**
+ * Starts `up` as a process of its own, in a session of its own, and resolves when it is ready. What it says
+ * goes to `<data>/<environment>-up.log`. Rejects with what it said where it ends before.
+ */
+export async function detach(call: Call, port: number | undefined): Promise<void> {
+  const { settings, output } = call;
+  mkdirSync(settings.dataDirectory, { recursive: true, mode: 0o711 });
+  const logPath = join(settings.dataDirectory, `${settings.environment}-up.log`);
+  const log = openSync(logPath, 'w', 0o600);
+  const main = join(import.meta.dirname, 'main.ts');
+  const flags = ['--env', settings.environment, '--data', settings.dataDirectory];
+  for (const set of settings.sets) flags.push('--set', set);
+  if (port !== undefined) flags.push('--port', String(port));
+  if (call.flag('sample')) flags.push('--sample');
+  const child = spawn(process.execPath, [...process.execArgv, main, 'up', ...flags], {
+    detached: true,
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  child.unref();
+  await waitUntilReady(call, () => child.exitCode ?? child.signalCode, { pid: child.pid, logPath });
+  const serving = readServing(settings);
+  const document = { url: serving?.url ?? null, pid: child.pid ?? null, log: logPath };
+  output.document(document, () => `Serving ${document.url}, process ${document.pid}, log ${logPath}\n`);
+}
+
+async function waitUntilReady(
+  call: Call,
+  endOf: () => number | string | null,
+  child: { readonly pid: number | undefined; readonly logPath: string },
+): Promise<void> {
+  // The child is the one to ask, whatever --url or MILLRACE_URL say.
+  const settings = { ...call.settings, url: undefined };
+  const deadlineMs = Date.now() + READY_MS_MAX;
+  while (Date.now() < deadlineMs) {
+    const end = endOf();
+    if (end !== null) throw notUp(`it ended with ${end}`, child.logPath);
+    if (readServing(settings)?.pid === child.pid) {
+      const { ok } = await ask(findServer(settings), { path: '/health', anyStatus: true });
+      if (ok) return;
+    }
+    await sleep(LOOK_MS);
+  }
+  throw notUp(`it was not ready within ${READY_MS_MAX} ms`, child.logPath);
+}
+
+function notUp(end: string, logPath: string): MillraceError {
+  const said = readFileSync(logPath, 'utf8').trim().split('\n').slice(-5).join('\n    ');
+  return new MillraceError('ERR_NOT_READY', `${end}; it said last:\n    ${said}`, {
+    remedy: `See ${logPath}`,
+  });
+}
