@@ -52,11 +52,16 @@ export async function tryJobs(options: TryOptions): Promise<void> {
     const result = await runRecords(chain, options.environment, records);
     await stores.state.mark(result.marks);
     totals.add(records.length, result.counters, result.outputs);
-    for (const output of result.outputs) {
+    for (const output of result.outputs.toSorted(bySource)) {
       if (isPrinted(output)) await options.print(lineOf(output));
     }
   }
   await options.print(JSON.stringify({ summary: totals.summary() }));
+}
+
+/** By input line, then by the event's place in it; what one event became stays in the order of the jobs. */
+function bySource(a: ChainOutput, b: ChainOutput): number {
+  return a.source.offset - b.source.offset || a.source.index - b.source.index;
 }
 
 /** The events of a duplicate batch leave as one output: the batch. */

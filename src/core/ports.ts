@@ -122,8 +122,9 @@ export interface Sighting {
 export interface StateStore {
   /** The living mark of each key; one round trip. Same order as `keys`, undefined where there is none. */
   seen(keys: readonly MarkKey[]): Promise<readonly (Sighting | undefined)[]>;
+  /** Called for each batch, marks or none, just before its commit. */
   mark(marks: readonly Mark[]): Promise<Uint8Array | null>;
-  /** All marks handed out so far are durable in the log up to `position`: the moment a snapshot may be taken. */
+  /** Called once for each `mark`, when the commit that carried its marks is durable at `position`. */
   committed(position: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -41,7 +41,7 @@ interface Standing extends Item {
 
 /** The answer of a chain to a batch. */
 export interface ChainResult {
-  /** In the order of the inputs; outputs of one input in the order of the jobs. */
+  /** By job; those of one job in the order of its inputs, so each topic keeps their order. */
   readonly outputs: readonly ChainOutput[];
   readonly marks: readonly Mark[];
   /** Deltas: `<job>.<received|emitted|rejected|dropped|derived|…>`, `topic.<name>`, `edge.<job>.<topic>`. */

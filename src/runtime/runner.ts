@@ -22,8 +22,8 @@ export interface RunnerOptions {
   readonly cache: Pick<Cache, 'get'>;
   readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logger: Logger;
-  /** Offsets at which the run ends by itself, by `topic:partition`; without it, it runs until stopped. */
-  readonly until?: ReadonlyMap<string, number>;
+  /** Ends by itself at the end of its topics, for working off what nobody adds to; else it runs until stopped. */
+  readonly endsCaughtUp?: boolean;
 }
 
 /** A running segment. */
@@ -56,16 +56,16 @@ async function run(options: RunnerOptions, signal: AbortSignal): Promise<void> {
   const { segment, environment, log, limits } = options;
   const topics = segment.inputs.map(topic => fullTopic(environment, topic));
   const consumer = await log.consume(segment.group, topics);
-  const progress = new Map<string, number>();
+  const waitMsMax = options.endsCaughtUp === true ? 0 : POLL_WAIT_MS;
   let committing: Promise<void> = Promise.resolve();
   try {
-    // Ends when stopped, or at the offsets it was given.
-    while (!signal.aborted && !isPast(progress, options.until)) {
+    // Ends when stopped, or at the end of the topics where it was told so.
+    while (!signal.aborted) {
       // Coming back for more says that all that came before is dealt with: at the end of the log it must be.
       if (consumer.isCaughtUp()) await committing;
-      const records = await consumer.poll({ ...limits, waitMsMax: POLL_WAIT_MS });
+      const records = await consumer.poll({ ...limits, waitMsMax });
+      if (records.length === 0 && options.endsCaughtUp === true && consumer.isCaughtUp()) break;
       if (records.length === 0) continue;
-      for (const record of records) progress.set(`${record.topic}:${record.partition}`, record.offset + 1);
       const result = await retryUnavailable(options.logger, signal, () => process(options, records));
       if (result === undefined) break;
       await committing;
@@ -80,14 +80,6 @@ async function run(options: RunnerOptions, signal: AbortSignal): Promise<void> {
       await consumer.close();
     }
   }
-}
-
-function isPast(
-  progress: ReadonlyMap<string, number>,
-  until: ReadonlyMap<string, number> | undefined,
-): boolean {
-  if (until === undefined) return false;
-  return [...until].every(([partition, offset]) => (progress.get(partition) ?? 0) >= offset);
 }
 
 function process(options: RunnerOptions, records: readonly LogRecord[]): Promise<ChainResult> {

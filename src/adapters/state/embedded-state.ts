@@ -42,13 +42,23 @@ export async function openEmbeddedState(
     position = entry.position;
   }
   let savedPosition = snapshot.position;
-  // Marks whose outputs are not durable yet: a snapshot that held one would lose its event after a crash.
-  let hasUncommitted = false;
+  // Batches whose marks were handed out and whose outputs are not durable yet: a snapshot that held one would
+  // lose its events after a crash.
+  let uncommittedCount = 0;
+  let isSaving = false;
+  let drained = Promise.withResolvers<void>();
+
+  function isSnapshotDue(): boolean {
+    // Writing the tables costs their size; doing it once per twice that much log keeps it a small share.
+    const tableBytes = marks.tables.at(-1)?.bytes().byteLength ?? 0;
+    return position - savedPosition > Math.max(SNAPSHOT_LOG_BYTES_MIN, 2 * tableBytes);
+  }
 
   async function save(): Promise<void> {
-    await saveSnapshot(options.directory, { position, tables: marks.tables });
-    savedPosition = position;
-    options.keepFrom(position);
+    const savingPosition = position;
+    await saveSnapshot(options.directory, { position: savingPosition, tables: marks.tables });
+    savedPosition = savingPosition;
+    options.keepFrom(savedPosition);
   }
 
   options.keepFrom(savedPosition);
@@ -63,22 +73,30 @@ export async function openEmbeddedState(
       });
     },
     async mark(added) {
+      // Segments that commit by turns would never leave a moment for a snapshot: the due one holds new marks up.
+      while (isSaving || (isSnapshotDue() && uncommittedCount > 0)) await drained.promise;
+      uncommittedCount += 1;
       if (added.length === 0) return null;
       const bytes = encodeMarks(added, digestOf);
       applyMarks(marks, bytes);
-      hasUncommitted = true;
       return bytes;
     },
     async committed(durablePosition) {
-      assert(durablePosition >= position, 'commits reach the state store in log order');
-      position = durablePosition;
-      hasUncommitted = false;
-      // Writing the tables costs their size; doing it once per twice that much log keeps it a small share.
-      const tableBytes = marks.tables.at(-1)?.bytes().byteLength ?? 0;
-      if (position - savedPosition > Math.max(SNAPSHOT_LOG_BYTES_MIN, 2 * tableBytes)) await save();
+      assert(uncommittedCount > 0, 'each commit answers one handing out of marks');
+      position = Math.max(position, durablePosition);
+      uncommittedCount -= 1;
+      if (uncommittedCount > 0) return;
+      isSaving = isSnapshotDue();
+      try {
+        if (isSaving) await save();
+      } finally {
+        isSaving = false;
+      }
+      drained.resolve();
+      drained = Promise.withResolvers<void>();
     },
     async close() {
-      if (position !== savedPosition && !hasUncommitted) await save();
+      if (position !== savedPosition && uncommittedCount === 0) await save();
     },
   };
 }

@@ -1,0 +1,173 @@
+import { createQueryRunner } from '../adapters/tables/query-process.ts';
+import { openTableReader } from '../adapters/tables/sqlite-reader.ts';
+import type { Config } from '../config/options.ts';
+import type { Backend, StatusDocument, TailDocument } from '../core/documents.ts';
+import { MillraceError } from '../core/errors.ts';
+import type { Json } from '../core/event.ts';
+import { HEADER } from '../core/headers.ts';
+import { partitionOf } from '../core/partition.ts';
+import type { LogRecord, NewRecord } from '../core/record.ts';
+import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
+import { conservationRows, edgeRows, topicDocuments } from '../observability/conservation.ts';
+import { parseObject } from '../runtime/decode.ts';
+import type { Pipeline } from './compose.ts';
+import { componentDocuments, ledgerOf } from './status.ts';
+
+/** What the answers are made from besides the pipeline. */
+export interface BackendOptions {
+  readonly config: Config;
+  readonly environment: string;
+  readonly version: string;
+  readonly startedAtMs: number;
+}
+
+/** A backend over a running pipeline, with what must be closed before it. */
+export interface RunningBackend extends Backend {
+  close(): Promise<void>;
+}
+
+/** Answers the HTTP routes from a pipeline. The tables are read in this thread by index only; SQL runs apart. */
+export function createBackend(pipeline: Pipeline, options: BackendOptions): RunningBackend {
+  const { log, cache, jobs, paths, sinks } = pipeline;
+  const { config, environment } = options;
+  const reader = openTableReader({ file: paths.tablesFile, environment, redactEids: config['redact.eids'] });
+  const queries = createQueryRunner({ file: paths.tablesFile, config });
+  return {
+    status: () => statusOf(pipeline, options),
+    jobs: () =>
+      jobs.map(({ name, replaces, does, inputs, outputs }) => ({
+        job: name,
+        replaces,
+        does,
+        inputs,
+        outputs,
+      })),
+    topics: async () => ({ topics: topicDocuments(ledgerOf(pipeline, environment, await log.describe())) }),
+    tail: (topic, range) => tail(pipeline, { topic, environment, ...range }),
+    produce: (topic, lines) => produce(pipeline, { topic, environment, lines }),
+    trace: async mid => reader.trace(mid),
+    failed: async filter => reader.failed(filter),
+    failedEvent: async id => reader.failedEvent(id),
+    query: sql => queries.run(sql),
+    cachePut: (dataset, rows) => cache.put(dataset, rows),
+    cacheGet: async (dataset, key) => {
+      const [row] = await cache.get([{ dataset, key }]);
+      if (row === undefined) throw new MillraceError('ERR_NOT_FOUND', `${dataset} has no row "${key}"`);
+      return row;
+    },
+    archiveStatus: () => sinks.calls.archiveStatus(),
+    archiveFlush: () => sinks.calls.archiveFlush(),
+    archiveVerify: () => sinks.calls.archiveVerify(),
+    archiveObjects: () => sinks.calls.archiveObjects(),
+    archiveRead: name => sinks.calls.archiveRead(name),
+    async close() {
+      await queries.close();
+      reader.close();
+    },
+  };
+}
+
+async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<StatusDocument> {
+  const state = await pipeline.log.describe();
+  const ledger = ledgerOf(pipeline, options.environment, state);
+  return {
+    state: 'serving',
+    version: options.version,
+    environment: options.environment,
+    uptimeMs: Date.now() - options.startedAtMs,
+    components: await componentDocuments(pipeline, options.config, state),
+    conservation: conservationRows(ledger),
+    edges: edgeRows(ledger),
+    counters: state.counters,
+    quarantined: state.quarantined,
+    idle: pipeline.log.isIdle(),
+  };
+}
+
+interface TailRange {
+  readonly topic: string;
+  readonly environment: string;
+  readonly partition?: number;
+  readonly fromOffset: number;
+  readonly recordsMax: number;
+}
+
+async function tail({ log, layout }: Pipeline, range: TailRange): Promise<readonly TailDocument[]> {
+  const name = bareTopic(range.environment, range.topic);
+  if (topicKind(name) === undefined) throw unknownTopic(range.topic);
+  if (!layout.isStored(name)) {
+    throw new MillraceError(
+      'ERR_TOPIC_UNKNOWN',
+      `${name} lies between fused jobs and is counted, not stored`,
+      {
+        remedy: 'Store it from the next start on: --set topics.store=all',
+      },
+    );
+  }
+  const count = log.partitionCount(range.topic);
+  const partitions =
+    range.partition === undefined ? Array.from({ length: count }, (_, i) => i) : [range.partition];
+  const documents: TailDocument[] = [];
+  for (const partition of partitions) {
+    if (partition >= count) throw unknownTopic(`${range.topic} partition ${partition}`);
+    const left = range.recordsMax - documents.length;
+    if (left <= 0) break;
+    for (const record of await log.read(range.topic, partition, range.fromOffset, left))
+      documents.push(tailOf(record));
+  }
+  return documents;
+}
+
+function tailOf({ topic, partition, offset, timeMs, key, value }: LogRecord): TailDocument {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+  let parsed: Json;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    parsed = text;
+  }
+  return { topic, partition, offset, timeMs, key, value: parsed };
+}
+
+async function produce(
+  { log }: Pipeline,
+  { topic, environment, lines }: { topic: string; environment: string; lines: readonly Uint8Array[] },
+): Promise<number> {
+  const name = bareTopic(environment, topic);
+  if (topicKind(name) === undefined) throw unknownTopic(topic);
+  if (topicKind(name) !== 'input') {
+    throw new MillraceError('ERR_REQUEST_INVALID', `${name} is written by jobs`, {
+      remedy: 'Produce into telemetry.ingest or telemetry.derived.',
+    });
+  }
+  const nowMs = Date.now();
+  const byPartition = new Map<number, NewRecord[]>();
+  for (const value of lines) {
+    const record = producedRecord(value, nowMs);
+    const partition = partitionOf(Buffer.from(record.key ?? ''), log.partitionCount(topic));
+    const records = byPartition.get(partition) ?? [];
+    records.push(record);
+    byPartition.set(partition, records);
+  }
+  const appends = [...byPartition].map(([partition, records]) => ({
+    topic: fullTopic(environment, name),
+    partition,
+    records,
+  }));
+  if (appends.length > 0) await log.commit({ appends });
+  return lines.length;
+}
+
+/** An operator's line as it stands; keyed like a batch that came over HTTP, as far as it can be read. */
+function producedRecord(value: Uint8Array, timeMs: number): NewRecord {
+  const event = parseObject(value);
+  if (event === undefined) return { key: null, timeMs, headers: { [HEADER.malformed]: '1' }, value };
+  const params = event['params'];
+  const did = typeof params === 'object' && params !== null && 'did' in params ? params.did : undefined;
+  const key = [event['did'], did, event['mid']].find(text => typeof text === 'string' && text !== '');
+  return { key: typeof key === 'string' ? key : null, timeMs, headers: {}, value };
+}
+
+function unknownTopic(topic: string): MillraceError {
+  return new MillraceError('ERR_TOPIC_UNKNOWN', `there is no topic "${topic}"`);
+}

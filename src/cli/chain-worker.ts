@@ -1,0 +1,65 @@
+import { openCacheReader } from '../adapters/cache/sqlite-cache.ts';
+import { connectLog } from '../adapters/log/remote-log.ts';
+import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
+import { createLogger } from '../observability/logger.ts';
+import { adoptLayout, remaindersOf } from '../runtime/layout-change.ts';
+import { type RunnerOptions, startRunner } from '../runtime/runner.ts';
+import { planLayout, type Segment } from '../runtime/segments.ts';
+import { composeJobs } from './compose-jobs.ts';
+import type { WorkerSetup } from './worker-setup.ts';
+
+const CACHE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** What the chain's thread answers. */
+export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
+
+/** Starts the stream jobs in this thread; resolves when they read. */
+export async function startChain({ config, environment, paths, log: shared, cacheVersion }: WorkerSetup) {
+  const logger = createLogger(config['observability.logLevel'], 'chain');
+  const jobs = await composeJobs(config);
+  const layout = planLayout(jobs, config['chain.split'], config['topics.store']);
+  const log = await connectLog(shared);
+  const cache = openCacheReader(paths.cacheFile, cacheVersion, {
+    rowsMax: config['cache.rowsMax'],
+    bytesMax: CACHE_BYTES_MAX,
+  });
+  const state = await openEmbeddedState({
+    directory: paths.state,
+    ttlMs: config['dedup.ttlMs'],
+    marksFrom: position => log.marksFrom(position),
+    keepFrom: position => log.keepFrom('dedup', position),
+    warn: (message, fields) => logger.warn(fields, message),
+  });
+  const common: Omit<RunnerOptions, 'segment'> = {
+    isStored: layout.isStored,
+    environment,
+    log,
+    state,
+    cache,
+    limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
+    logger,
+  };
+  const run = (segment: Segment) => startRunner({ ...common, segment });
+
+  const ledger = { jobs, environment };
+  for (const segment of remaindersOf(layout, { ...ledger, state: await log.describe() })) {
+    await startRunner({ ...common, segment, endsCaughtUp: true }).done;
+  }
+  await adoptLayout(log, layout, ledger);
+  const runners = layout.segments.map(run);
+  for (const runner of runners) {
+    // A segment that cannot go on takes the process down: what it had not committed is processed again after it.
+    runner.done.catch(error => {
+      throw error;
+    });
+  }
+  return {
+    markCount: () => state.count,
+    stop: async () => {
+      await Promise.all(runners.map(runner => runner.stop()));
+      await state.close();
+      await cache.close();
+      await log.close();
+    },
+  };
+}

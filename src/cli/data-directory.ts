@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MillraceError } from '../core/errors.ts';
+
+/** Version of the layout below; a data directory that says another number is not touched. */
+const FORMAT_VERSION = 1;
+
+/** Where an environment keeps its things. */
+export interface EnvironmentPaths {
+  readonly root: string;
+  readonly log: string;
+  readonly state: string;
+  readonly archive: string;
+  readonly tablesFile: string;
+  readonly cacheFile: string;
+  readonly servingFile: string;
+  readonly tokenFile: string;
+}
+
+/** The paths of an environment below a data directory. */
+export function environmentPaths(dataDirectory: string, environment: string): EnvironmentPaths {
+  const root = join(dataDirectory, environment);
+  return {
+    root,
+    log: join(root, 'log'),
+    state: join(root, 'state'),
+    archive: join(root, 'archive'),
+    tablesFile: join(root, 'tables.sqlite'),
+    cacheFile: join(root, 'cache.sqlite'),
+    servingFile: join(root, 'serving.json'),
+    tokenFile: join(root, 'token'),
+  };
+}
+
+/**
+ * Creates what is missing of a data directory: its root 0711 (servers run as other users inside it), what lies
+ * in it 0700, and the format version. Throws ERR_DATA_FORMAT where another version wrote it.
+ */
+export async function prepareDataDirectory(
+  dataDirectory: string,
+  environment: string,
+): Promise<EnvironmentPaths> {
+  const paths = environmentPaths(dataDirectory, environment);
+  await mkdir(dataDirectory, { recursive: true });
+  await checkFormat(dataDirectory);
+  await chmod(dataDirectory, 0o711);
+  for (const folder of [paths.root, paths.log, paths.state, paths.archive]) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+  return paths;
+}
+
+/** The operator token of an environment; drawn on first use, mode 0600. */
+export async function operatorToken(paths: EnvironmentPaths): Promise<string> {
+  const found = await readText(paths.tokenFile);
+  if (found !== undefined && found.trim() !== '') return found.trim();
+  const token = randomBytes(24).toString('base64url');
+  await writePrivate(paths.tokenFile, `${token}\n`);
+  return token;
+}
+
+/** Says where the environment is served, for commands that look for it. */
+export async function announce(paths: EnvironmentPaths, url: string): Promise<void> {
+  await writePrivate(
+    paths.servingFile,
+    `${JSON.stringify({ url, pid: process.pid, startedAtMs: Date.now() })}\n`,
+  );
+}
+
+/** Takes back {@link announce}. */
+export async function withdraw(paths: EnvironmentPaths): Promise<void> {
+  await rm(paths.servingFile, { force: true });
+}
+
+async function checkFormat(dataDirectory: string): Promise<void> {
+  const file = join(dataDirectory, 'format.json');
+  const text = await readText(file);
+  if (text === undefined) {
+    await writePrivate(file, `${JSON.stringify({ product: 'millrace', formatVersion: FORMAT_VERSION })}\n`);
+    return;
+  }
+  let version: unknown;
+  try {
+    version = (JSON.parse(text) as { formatVersion?: unknown }).formatVersion;
+  } catch {
+    version = 'unreadable';
+  }
+  if (version !== FORMAT_VERSION) {
+    throw new MillraceError(
+      'ERR_DATA_FORMAT',
+      `${file} says format ${String(version)}; this version writes ${FORMAT_VERSION}`,
+    );
+  }
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Replaces a file of mode 0600 whole, so that a reader never sees half of it. */
+async function writePrivate(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  const handle = await open(temporary, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}

@@ -1,0 +1,97 @@
+import type { Config } from '../config/options.ts';
+import type { ComponentDocument } from '../core/documents.ts';
+import type { LogState } from '../core/ports.ts';
+import { TOPICS, topicKind } from '../core/topics.ts';
+import type { Ledger } from '../observability/conservation.ts';
+import { TABLE_TOPICS } from '../runtime/tables/table-rows.ts';
+import type { Pipeline } from './compose.ts';
+
+/** A thread that does not answer within this time is reported, not waited for. */
+const ANSWER_MS_MAX = 2_000;
+
+/** The accounts' inputs: the log's state with who reads what. */
+export function ledgerOf(pipeline: Pipeline, environment: string, state: LogState): Ledger {
+  const { jobs, layout } = pipeline;
+  const archived = Object.keys(TOPICS).filter(
+    name => topicKind(name) !== 'internal' && layout.isStored(name),
+  );
+  const sinks = [
+    { group: 'archive', topics: archived },
+    { group: 'tables', topics: Object.keys(TABLE_TOPICS) },
+  ];
+  const groups = [...layout.segments.map(({ group, inputs }) => ({ group, topics: inputs })), ...sinks];
+  return { environment, state, jobs, groups, isStored: layout.isStored };
+}
+
+/** The state of every component, in the order an event meets them. */
+export async function componentDocuments(
+  pipeline: Pipeline,
+  config: Config,
+  state: LogState,
+): Promise<readonly ComponentDocument[]> {
+  const refusal = pipeline.log.admission();
+  const [marks, sinks] = await Promise.all([
+    answerOf(pipeline.chain.calls.markCount()),
+    answerOf(pipeline.sinks.calls.trouble()),
+  ]);
+  const lost = state.quarantined.reduce((sum, range) => sum + range.toOffset - range.fromOffset, 0);
+  const quarantine = lost === 0 ? '' : `, ${lost} offsets quarantined`;
+  return [
+    component(
+      'ingest',
+      'embedded',
+      refusal === null ? null : `refuses: ${refusal.message}: ${refusal.why}`,
+      'accepts',
+    ),
+    component(
+      'log',
+      'embedded',
+      lost === 0 ? null : `${state.bytes} bytes${quarantine}`,
+      `${state.bytes} bytes`,
+    ),
+    failable('state', 'embedded', marks, count => ({ trouble: null, detail: `${count} keys` })),
+    component('cache', 'sqlite', null, 'open'),
+    failable('tables', 'sqlite', sinks, ({ tables }) => ({
+      trouble: tables,
+      detail: onOff(config['tables.enabled']),
+    })),
+    failable('archive', 'local', sinks, ({ archive }) => ({
+      trouble: archive,
+      detail: onOff(config['archive.enabled']),
+    })),
+  ];
+}
+
+function onOff(isOn: boolean): string {
+  return isOn ? 'on' : 'off';
+}
+
+function component(name: string, adapter: string, trouble: string | null, fine: string): ComponentDocument {
+  return { name, adapter, state: trouble === null ? 'ok' : 'degraded', detail: trouble ?? fine };
+}
+
+type Answer<T> = { readonly value: T } | { readonly silent: string };
+
+function failable<T>(
+  name: string,
+  adapter: string,
+  answer: Answer<T>,
+  read: (value: T) => { readonly trouble: string | null; readonly detail: string },
+): ComponentDocument {
+  if ('silent' in answer) return { name, adapter, state: 'failed', detail: answer.silent };
+  const { trouble, detail } = read(answer.value);
+  return component(name, adapter, trouble, detail);
+}
+
+async function answerOf<T>(call: Promise<T>): Promise<Answer<T>> {
+  const late = Promise.withResolvers<Answer<T>>();
+  const silent = `its thread did not answer within ${ANSWER_MS_MAX} ms`;
+  const timer = setTimeout(() => late.resolve({ silent }), ANSWER_MS_MAX);
+  try {
+    return await Promise.race([call.then(value => ({ value })), late.promise]);
+  } catch (error) {
+    return { silent: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}

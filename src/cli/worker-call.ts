@@ -1,0 +1,93 @@
+import { type ErrorCode, MillraceError } from '../core/errors.ts';
+
+/** What a thread answers calls with, by name. Arguments and answers are copied between the threads. */
+export type CallHandlers = Readonly<Record<string, (...args: never[]) => unknown>>;
+
+/** Calls into another thread: each handler's name, with its answer as a promise. */
+export type Calls<H extends CallHandlers> = {
+  readonly [K in keyof H]: (...args: Parameters<H[K]>) => Promise<Awaited<ReturnType<H[K]>>>;
+};
+
+interface Request {
+  readonly id: number;
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+interface Failure {
+  readonly code: ErrorCode | null;
+  readonly why: string;
+  readonly remedy: string;
+}
+
+type Response = { readonly id: number } & ({ readonly value: unknown } | { readonly failure: Failure });
+
+/** The end of a port that both a thread and its parent have. */
+interface Port {
+  postMessage(value: unknown): void;
+  on(event: 'message', listener: (value: never) => void): unknown;
+}
+
+/** Answers calls that come over a port. */
+export function answerCalls(port: Port, handlers: CallHandlers): void {
+  port.on('message', async ({ id, name, args }: Request) => {
+    port.postMessage(await respond(handlers, { id, name, args }));
+  });
+}
+
+/**
+ * Calls the handlers at the other end of a port; `abandon` rejects what waits for an answer that will not come.
+ */
+export function connectCalls<H extends CallHandlers>(port: Port) {
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  let lastId = 0;
+  port.on('message', (response: Response) => {
+    const call = waiting.get(response.id);
+    waiting.delete(response.id);
+    if ('failure' in response) call?.reject(toError(response.failure));
+    else call?.resolve(response.value);
+  });
+  const calls = new Proxy({} as Calls<H>, {
+    get: (_, name: string) => {
+      // An object with a `then` would be taken for a promise where it is returned from an async function.
+      if (name === 'then') return undefined;
+      return (...args: readonly unknown[]) => {
+        const call = Promise.withResolvers<unknown>();
+        lastId += 1;
+        waiting.set(lastId, call);
+        port.postMessage({ id: lastId, name, args } satisfies Request);
+        return call.promise;
+      };
+    },
+  });
+  return {
+    calls,
+    abandon(reason: Error) {
+      for (const call of waiting.values()) call.reject(reason);
+      waiting.clear();
+    },
+  };
+}
+
+async function respond(handlers: CallHandlers, request: Request): Promise<Response> {
+  try {
+    const handler = handlers[request.name] as ((...args: readonly unknown[]) => unknown) | undefined;
+    if (handler === undefined) throw new Error(`no handler named ${request.name}`);
+    return { id: request.id, value: await handler(...request.args) };
+  } catch (error) {
+    return { id: request.id, failure: toFailure(error) };
+  }
+}
+
+function toFailure(error: unknown): Failure {
+  if (error instanceof MillraceError) return { code: error.code, why: error.why, remedy: error.remedy };
+  return {
+    code: null,
+    why: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    remedy: '',
+  };
+}
+
+function toError({ code, why, remedy }: Failure): Error {
+  return code === null ? new Error(why) : new MillraceError(code, why, { remedy });
+}
