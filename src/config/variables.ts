@@ -3,17 +3,13 @@ import { OPTIONS, type OptionKey } from './options.ts';
 /** Prefix of every environment variable that the product reads. */
 export const VARIABLE_PREFIX = 'MILLRACE_';
 
-/**
- * Variables with the prefix that are not configuration keys: the global settings of the command line, and
- * the place of the compatibility tests' data.
- */
-export const SETTING_VARIABLES = [
-  'MILLRACE_URL',
-  'MILLRACE_TOKEN',
-  'MILLRACE_ENV',
-  'MILLRACE_DATA',
-  'MILLRACE_SHARED_DATA',
-] as const;
+/** Variables with the prefix that are not configuration keys but the command line's global settings. */
+export const SETTING_VARIABLES = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_ENV', 'MILLRACE_DATA'] as const;
+
+/** Tells variables that the test suite reads (seeds, the place of its data) and the commands it starts inherit. */
+export function isTestVariable(name: string): boolean {
+  return name === 'MILLRACE_SHARED_DATA' || name.startsWith('MILLRACE_TEST_');
+}
 
 /** The variable of a key: `dedup.ttlMs` is `MILLRACE_DEDUP_TTL_MS`. */
 export function variableOf(key: OptionKey): string {

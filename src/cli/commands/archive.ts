@@ -99,5 +99,8 @@ function verifyText({ ok, topics }: ArchiveVerifyDocument): string {
     rows,
     'Nothing is archived.',
   );
-  return `${table}${ok ? 'ok: each record below "archived to" lies in exactly one object' : 'NOT ok: see the findings'}\n`;
+  const verdict = ok
+    ? 'ok: every record below "archived to" lies in exactly one object'
+    : 'NOT ok: see the findings';
+  return `${table}${verdict}\n`;
 }

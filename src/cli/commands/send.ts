@@ -51,7 +51,7 @@ function samples(call: Call): AsyncGenerator<OutgoingBatch> {
   });
 }
 
-/** Bytes of all files; undefined where standard input is one of them. Throws ERR_FILE_UNREADABLE before anything is sent. */
+/** Bytes of all files, undefined with standard input. Throws ERR_FILE_UNREADABLE before anything is sent. */
 async function sizeOf(files: readonly string[]): Promise<number | undefined> {
   let bytes = 0;
   for (const file of files) {
