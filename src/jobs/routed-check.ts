@@ -1,5 +1,6 @@
 import { type TelemetryEvent, withFlags, withMetadata } from '../core/event.ts';
 import type { Rejected, SchemaRegistry } from '../core/job.ts';
+import { checkWithoutNulls } from './nulls.ts';
 import { emission, type Fault, rejected } from './outcomes.ts';
 
 /** Counters of the last check, all 0; the original's names. */
@@ -14,13 +15,13 @@ export function checkRouted(
   key: string | null,
   { schemas, counts }: { readonly schemas: SchemaRegistry; readonly counts: typeof CHECK_COUNTS },
 ): { readonly event: TelemetryEvent } | Rejected {
-  const violation = schemas.validateRouted(event);
-  if (violation === null) {
+  const checked = checkWithoutNulls(event, routed => schemas.validateRouted(routed));
+  if (checked.answer === null) {
     counts.validation_success_message_count += 1;
-    return { event: withFlags(event, { dv_processed: true }) };
+    return { event: withFlags(checked.event, { dv_processed: true }) };
   }
   counts.validation_failed_message_count += 1;
-  const { pointer, message } = violation;
+  const { pointer, message } = checked.answer;
   return rejectRouted(event, key, { code: 'ERR_SCHEMA_VIOLATION', reason: message, pointer });
 }
 

@@ -1,6 +1,7 @@
-import { withFlags, withMetadata } from '../core/event.ts';
+import { type TelemetryEvent, withFlags, withMetadata } from '../core/event.ts';
 import type { Item, Job, JobDeps, Verdict } from '../core/job.ts';
 import { correct } from './corrections.ts';
+import { checkWithoutNulls } from './nulls.ts';
 import { deviceKey, emission, emitted, type Fault, movedCounters, rejected, verdict } from './outcomes.ts';
 
 const COUNTS = {
@@ -37,21 +38,23 @@ export function createValidate(deps: JobDeps): Job {
 }
 
 function validate(item: Item, deps: JobDeps, counts: typeof COUNTS): Verdict {
-  const violation = deps.schemas.validateEvent(item.event);
-  if (violation !== null) {
+  const { event, answer } = checkWithoutNulls(item.event, sent => deps.schemas.validateEvent(sent));
+  if (answer !== null) {
     counts.validation_failed_event_count += 1;
-    if (violation === undefined) return fail(item, NO_SCHEMA, NO_SCHEMA.reason);
-    const { pointer, message } = violation;
-    return fail(item, { code: 'ERR_SCHEMA_VIOLATION', reason: message, pointer }, pointer);
+    if (answer === undefined) return fail(item.event, NO_SCHEMA, NO_SCHEMA.reason);
+    const { pointer, message } = answer;
+    return fail(item.event, { code: 'ERR_SCHEMA_VIOLATION', reason: message, pointer }, pointer);
   }
   counts.validation_success_event_count += 1;
-  const event = correct(item.event, deps.options.validate.channelDefault, item.nowMs);
-  const isLog = event['eid'] === 'LOG';
+  const corrected = correct(event, deps.options.validate.channelDefault, item.nowMs);
+  const isLog = corrected['eid'] === 'LOG';
   if (isLog) counts.log_route_success_count += 1;
-  return verdict(emitted(emission(isLog ? 'druid.events.log' : 'telemetry.valid', deviceKey(event), event)));
+  return verdict(
+    emitted(emission(isLog ? 'druid.events.log' : 'telemetry.valid', deviceKey(corrected), corrected)),
+  );
 }
 
-function fail({ event }: Item, fault: Fault, error: string): Verdict {
+function fail(event: TelemetryEvent, fault: Fault, error: string): Verdict {
   const flagged = withFlags(event, { pp_validation_processed: false });
   const failed = withMetadata(flagged, { validation_error: error, src: 'PipelinePreprocessor' });
   return verdict(rejected(fault, emission('telemetry.failed', deviceKey(event), failed)));
