@@ -1,18 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { MillraceError } from '../../core/errors.ts';
 import { createTokenCheck, type TokenCheck } from '../ingest/bearer.ts';
 import { RETRY_AFTER_S } from '../ingest/envelope.ts';
 import { createGate, type Gate } from '../ingest/gate.ts';
 import { cookieHeader, refuseStranger } from './access.ts';
-import { DATA_ROUTES } from './data-routes.ts';
-import { createMetrics } from './metrics.ts';
-import { describeApi } from './openapi.ts';
 import { refuseForeign } from './origin.ts';
-import type { ApiAnswer, ApiRequest, ApiRoute } from './route.ts';
+import { type ApiAnswer, type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
+import { apiRoutes } from './routes.ts';
 import type { ServerOptions } from './server.ts';
-import { SYSTEM_ROUTES } from './system-routes.ts';
-import { TOPIC_ROUTES } from './topic-routes.ts';
 import { readUpload } from './upload.ts';
 
 /** The API without a listener. */
@@ -61,9 +57,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   return { handle: (request, response) => app.routing(request, response), close: () => app.close() };
 }
 
-/** Longest path parameter: a mid or key may be long, and a longer one is answered 404. */
+/** Longest path parameter: a mid or key may be long, and a longer one is answered 400. */
 const PARAM_CHARACTERS_MAX = 4096;
-/** Uploads read at once: each holds up to its route's bytesMax in memory. */
+/** Uploads of lines at once: each holds up to its route's bytesMax in memory until it is stored. */
 const UPLOADS_MAX = 2;
 
 const SECURITY_HEADERS = {
@@ -73,57 +69,6 @@ const SECURITY_HEADERS = {
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
 };
-
-/** Every route: the tables, and those that are made of the options. */
-export function apiRoutes(
-  options: Pick<ServerOptions, 'backend' | 'meter' | 'version'>,
-): readonly ApiRoute[] {
-  const metrics = createMetrics(options);
-  const own: ApiRoute[] = [
-    {
-      method: 'GET',
-      path: '/',
-      summary:
-        'Lists the routes. With the operator token as ?token= it sets the cookie of browsers and redirects here.',
-      access: 'operator',
-      query: { token: { type: 'string', description: 'The operator token.' } },
-      answer: { type: 'application/json', schema: 'Index', description: 'Name, version and routes.' },
-      run: async () => ({
-        body: {
-          name: 'millrace',
-          version: options.version.version,
-          routes: routes.map(route => `${route.method} ${route.path}`),
-        },
-      }),
-    },
-    {
-      method: 'GET',
-      path: '/version',
-      summary: 'Tells the release and the digests of configuration and schemas.',
-      access: 'open',
-      answer: { type: 'application/json', schema: 'Version', description: 'The version.' },
-      run: async () => ({ body: options.version }),
-    },
-    {
-      method: 'GET',
-      path: '/metrics',
-      summary: 'Answers the metrics in the text form of Prometheus.',
-      access: 'open',
-      answer: { type: 'text/plain', schema: 'MetricsText', description: 'The metrics.' },
-      run: async () => ({ type: metrics.contentType, body: await metrics.collect() }),
-    },
-    {
-      method: 'GET',
-      path: '/openapi.json',
-      summary: 'Answers this description.',
-      access: 'open',
-      answer: { type: 'application/json', schema: 'OpenApi', description: 'The OpenAPI document.' },
-      run: async () => ({ body: describeApi(routes, options.version.version) }),
-    },
-  ];
-  const routes = [...own, ...SYSTEM_ROUTES, ...TOPIC_ROUTES, ...DATA_ROUTES];
-  return routes;
-}
 
 interface Registration {
   readonly options: ApiOptions;
@@ -141,8 +86,11 @@ function register(app: FastifyInstance, route: ApiRoute, { options, isKnown, upl
     url: route.path,
     schema: { querystring: { type: 'object', properties: route.query ?? {}, additionalProperties: false } },
     onRequest: async (request, reply) => {
-      if (route.access === 'open' || (route.path === '/' && letIn(request, reply, { options, isKnown })))
-        return;
+      if (route.access === 'open') return;
+      if (route.path === '/' && isKnown(tokenParameter(request.query))) {
+        // The URL that is printed at start-up: the token moves into a cookie and out of the address.
+        return reply.header('set-cookie', cookieHeader(options.token)).redirect('/', 303);
+      }
       const refusal = refuseStranger(request.headers, isKnown);
       if (refusal !== null) throw refusal;
     },
@@ -150,28 +98,17 @@ function register(app: FastifyInstance, route: ApiRoute, { options, isKnown, upl
       const run = (body: Buffer) =>
         route.run(options, { params: request.params, query: request.query, body });
       const takes = route.body;
-      const answer =
-        takes === undefined
-          ? await run(EMPTY)
-          : await uploads.run(async () => run(await readUpload(request.raw, takes, limits)));
-      return send(reply, answer);
+      if (takes === undefined) return send(reply, await run(EMPTY));
+      const work = async () => run(await readUpload(request.raw, takes, limits));
+      return send(reply, await (takes.type === NDJSON ? uploads.run(work) : work()));
     },
   });
 }
 
 const EMPTY = Buffer.alloc(0);
 
-/** GET /?token=… of the URL that is printed at start-up: the token moves into a cookie and out of the address. */
-function letIn(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { options, isKnown }: Pick<Registration, 'options' | 'isKnown'>,
-): boolean {
-  const { query } = request;
-  const isPresented = typeof query === 'object' && query !== null && 'token' in query;
-  if (!isPresented || typeof query.token !== 'string' || !isKnown(query.token)) return false;
-  reply.header('set-cookie', cookieHeader(options.token)).redirect('/', 303);
-  return true;
+function tokenParameter({ token }: ApiRequest['query']): string | undefined {
+  return typeof token === 'string' ? token : undefined;
 }
 
 function send(reply: FastifyReply, { status = 200, type, body }: ApiAnswer): FastifyReply {

@@ -1,0 +1,58 @@
+import { DATA_ROUTES } from './data-routes.ts';
+import { createMetrics } from './metrics.ts';
+import { describeApi } from './openapi.ts';
+import type { ApiRoute } from './route.ts';
+import type { ServerOptions } from './server.ts';
+import { SYSTEM_ROUTES } from './system-routes.ts';
+import { TOPIC_ROUTES } from './topic-routes.ts';
+
+/** The one table of routes: those of the other files, and those that need the whole table or the options. */
+export function apiRoutes(
+  options: Pick<ServerOptions, 'backend' | 'meter' | 'version'>,
+): readonly ApiRoute[] {
+  const metrics = createMetrics(options);
+  const own: ApiRoute[] = [
+    {
+      method: 'GET',
+      path: '/',
+      summary:
+        'Lists the routes. With the operator token as ?token= it sets the cookie of browsers and redirects here.',
+      access: 'operator',
+      query: { token: { type: 'string', description: 'The operator token.' } },
+      answer: { type: 'application/json', schema: 'Index', description: 'Name, version and routes.' },
+      run: async () => ({
+        body: {
+          name: 'millrace',
+          version: options.version.version,
+          routes: routes.map(route => `${route.method} ${route.path}`),
+        },
+      }),
+    },
+    {
+      method: 'GET',
+      path: '/version',
+      summary: 'Tells the release and the digests of configuration and schemas.',
+      access: 'open',
+      answer: { type: 'application/json', schema: 'Version', description: 'The version.' },
+      run: async () => ({ body: options.version }),
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      summary: 'Answers the metrics in the text form of Prometheus.',
+      access: 'open',
+      answer: { type: 'text/plain', schema: 'MetricsText', description: 'The metrics.' },
+      run: async () => ({ type: metrics.contentType, body: await metrics.collect() }),
+    },
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      summary: 'Answers this description.',
+      access: 'open',
+      answer: { type: 'application/json', schema: 'OpenApi', description: 'The OpenAPI document.' },
+      run: async () => ({ body: describeApi(routes, options.version.version) }),
+    },
+  ];
+  const routes = [...own, ...SYSTEM_ROUTES, ...TOPIC_ROUTES, ...DATA_ROUTES];
+  return routes;
+}
