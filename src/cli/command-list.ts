@@ -68,7 +68,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['--sample', 'send made-up but valid events instead of files'],
       ['--rate <n>', 'with --sample: events a second (default: as fast as they are taken)'],
       ['--count <n>', 'with --sample: events in all (default: 100; with --rate: until Ctrl-C)'],
-      ['--seed <n>', 'with --sample: the same seed makes the same events but for times and ids'],
+      ['--seed <n>', 'with --sample: the same seed makes the same events again, but for their times'],
       ['--concurrency <n>', 'requests at once, 1 to 16; more than one gives up the order (default: 1)'],
     ],
     examples: [

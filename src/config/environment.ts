@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { assert } from '../core/errors.ts';
+import { assert, MillraceError } from '../core/errors.ts';
 import { isObject, textOf } from '../core/event.ts';
 
 /** Root folder of the package: schemas, environments and documents lie in it. */
@@ -43,11 +43,13 @@ export interface GlobalFlags {
   readonly set?: readonly string[] | undefined;
 }
 
-/** Joins flags with the process's variables; blank variables count as absent. */
+/** Joins flags with the process's variables; blank variables count as absent. Throws ERR_CONFIG_INVALID. */
 export function readSettings(flags: GlobalFlags, env: NodeJS.ProcessEnv = process.env): Settings {
   const variable = (name: string): string | undefined => env[name] || undefined;
+  const environment = flags.env ?? variable('MILLRACE_ENV') ?? 'local';
+  checkEnvironmentName(environment);
   return {
-    environment: flags.env ?? variable('MILLRACE_ENV') ?? 'local',
+    environment,
     dataDirectory: resolve(flags.data ?? variable('MILLRACE_DATA') ?? 'data'),
     url: flags.url ?? variable('MILLRACE_URL'),
     token: variable('MILLRACE_TOKEN'),
@@ -60,4 +62,12 @@ export function readSettings(flags: GlobalFlags, env: NodeJS.ProcessEnv = proces
 /** The folder of an environment in the data directory: its data, token and serving document. */
 export function environmentFolder(settings: Pick<Settings, 'dataDirectory' | 'environment'>): string {
   return join(settings.dataDirectory, settings.environment);
+}
+
+/** Throws ERR_CONFIG_INVALID where a name cannot be an environment's: it becomes a folder and a topic prefix. */
+export function checkEnvironmentName(environment: string): void {
+  if (/^[a-z0-9][a-z0-9_-]{0,31}$/.test(environment) && environment !== 'base') return;
+  throw new MillraceError('ERR_CONFIG_INVALID', `"${environment}" cannot name an environment`, {
+    remedy: 'Use up to 32 of a-z, 0-9, - and _, for example: --env local',
+  });
 }

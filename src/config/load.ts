@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { MillraceError } from '../core/errors.ts';
 import { contradictions } from './check.ts';
+import { checkEnvironmentName } from './environment.ts';
 import { type Config, OPTIONS, type OptionKey } from './options.ts';
 import { type OptionValue, parseValue } from './parse-value.ts';
 import { type FileEntry, readConfigFile } from './read-file.ts';
@@ -58,14 +59,6 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
 export function configDigest(config: Config): string {
   const rows = Object.entries(config).sort(([left], [right]) => (left < right ? -1 : 1));
   return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
-}
-
-/** Throws ERR_CONFIG_INVALID where a name cannot be an environment's: it becomes a folder and a topic prefix. */
-export function checkEnvironmentName(environment: string): void {
-  if (/^[a-z0-9][a-z0-9_-]{0,31}$/.test(environment) && environment !== 'base') return;
-  throw new MillraceError('ERR_CONFIG_INVALID', `"${environment}" cannot name an environment`, {
-    remedy: 'Use up to 32 of a-z, 0-9, - and _, for example: --env local',
-  });
 }
 
 function fallbacks(): Draft {

@@ -35,6 +35,8 @@ export interface TestServer extends AsyncDisposable {
   readonly server: RunningServer;
   readonly url: string;
   readonly world: World;
+  /** What the routes ask; its functions may be replaced while the server runs. */
+  readonly backend: { -readonly [K in keyof Backend]: Backend[K] };
   readonly meter: IngestMeter;
 }
 
@@ -44,6 +46,7 @@ export async function startServer(
 ): Promise<TestServer> {
   const config = aConfig(options.config);
   const world = createWorld();
+  const backend = createBackend(world);
   const meter = createIngestMeter();
   const shared = { config, meter, nowMs: () => NOW_MS, onBug: (error: unknown) => world.bugs.push(error) };
   const ingest = createIngest({
@@ -55,12 +58,12 @@ export async function startServer(
   const server = await createServer({
     ...shared,
     environment: 'local',
-    backend: createBackend(world),
+    backend,
     ingest,
     token: TOKEN,
     version: { version: '0.1.0' },
   });
-  return { server, url: server.url, world, meter, [Symbol.asyncDispose]: () => server.close() };
+  return { server, url: server.url, world, backend, meter, [Symbol.asyncDispose]: () => server.close() };
 }
 
 /** Asks the API as the operator. */
