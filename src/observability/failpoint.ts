@@ -19,3 +19,8 @@ export function failpoint(name: string): void {
   // The signal may be delivered a moment later; nothing may run past this place.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000);
 }
+
+/** True where the failpoint is armed: for a step that must be broken in two to die in its middle. */
+export function isFailpointArmed(name: string): boolean {
+  return armed !== '' && armed === name;
+}

@@ -1,5 +1,6 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { MillraceError } from '../../core/errors.ts';
-import type { Log } from '../../core/ports.ts';
+import type { Log, TopicSpec } from '../../core/ports.ts';
 
 /** The marks one commit carried, and where that commit ended. */
 export interface CommittedMarks {
@@ -16,8 +17,8 @@ export interface JournaledLog extends Log {
    */
   marksFrom(position: number): AsyncIterable<CommittedMarks>;
   /**
-   * Keeps all commits that ended after `position` from retention until the same name says otherwise. Holds
-   * for this run only: say it again after opening, before anything is committed.
+   * Keeps all commits that ended after `position` from retention until the same name says otherwise, also in
+   * later runs; `Infinity` lets go.
    */
   keepFrom(name: string, position: number): void;
 }
@@ -31,4 +32,16 @@ export interface OwnedLog extends JournaledLog {
   admission(): MillraceError | null;
   /** True when every group has been handed everything durable and has come back for more. */
   isIdle(): boolean;
+}
+
+/**
+ * What the owner of a log hands to another thread: pass it as `workerData`, or in a message, with `port` in the
+ * transfer list.
+ */
+export interface SharedLog {
+  readonly port: MessagePort;
+  readonly positions: SharedArrayBuffer;
+  readonly journal: string;
+  readonly topics: readonly TopicSpec[];
+  readonly queueBytesMax: number;
 }

@@ -1,0 +1,285 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { MillraceError } from '../../core/errors.ts';
+import type { CommitResult, GroupOffset } from '../../core/ports.ts';
+import { failpoint, isFailpointArmed } from '../../observability/failpoint.ts';
+import { encodeFrame, type FrameMeta, type Snapshot } from './frame.ts';
+import { removeFile, segmentPath, syncDirectory, writeError } from './journal-files.ts';
+import type { LogIndex } from './log-index.ts';
+import type { SharedPositions } from './shared-positions.ts';
+
+/** Commits are merged into one frame up to this many bytes; a single commit may be larger. */
+const FRAME_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Records of one partition, encoded where they were made. */
+export interface EncodedAppend {
+  readonly topic: string;
+  readonly partition: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A commit whose records are bytes; it crosses threads as it is. */
+export interface EncodedCommit {
+  readonly appends: readonly EncodedAppend[];
+  readonly offsets: readonly GroupOffset[];
+  readonly marks: Uint8Array | null;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** What the writer is made with. */
+export interface WriterOptions {
+  readonly journal: string;
+  readonly index: LogIndex;
+  readonly positions: SharedPositions;
+  /** Whether the last segment may be written to. */
+  readonly appendable: boolean;
+  readonly segmentBytes: number;
+  readonly queueBytesMax: number;
+  nowMs(): number;
+  /** Called after each frame that became durable, with its size; `closed` where it closed a segment before. */
+  onFrame(bytes: number, closed: boolean): void;
+}
+
+interface Waiting extends EncodedCommit {
+  readonly bytes: number;
+  resolve(result: CommitResult): void;
+  reject(error: unknown): void;
+}
+
+interface Planned {
+  readonly sections: readonly PlannedSection[];
+  readonly baseOffsets: readonly (readonly number[])[];
+}
+
+interface PlannedSection {
+  readonly topic: string;
+  readonly partition: number;
+  readonly baseOffset: number;
+  count: number;
+  readonly chunks: Uint8Array[];
+}
+
+/**
+ * The one writer of a journal. Whatever waits when a write ends goes into the next: one frame, one write, one
+ * sync, however many commits. The index and the shared positions move only after the sync.
+ */
+export class JournalWriter {
+  readonly #options: WriterOptions;
+  readonly #queue: Waiting[] = [];
+  #queuedBytes = 0;
+  #running: Promise<void> | null = null;
+  #file: FileHandle | null = null;
+  #base = 0;
+  #closed = false;
+
+  private constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  static async open(options: WriterOptions): Promise<JournalWriter> {
+    const writer = new JournalWriter(options);
+    const last = options.index.segments.at(-1);
+    if (options.appendable && last !== undefined) {
+      writer.#file = await open(segmentPath(options.journal, last.base), 'r+');
+      writer.#base = last.base;
+    }
+    options.positions.setActiveBase(last?.base ?? 0);
+    return writer;
+  }
+
+  /**
+   * Queues a commit; resolves once it is durable. Rejects with ERR_LOG_BEHIND where the queue is full (a commit
+   * larger than the queue passes when nothing waits), ERR_DISK_FULL, ERR_LOG_WRITE or ERR_LOG_CLOSED; nothing of
+   * it is kept then. Order of calls is order of offsets.
+   */
+  submit(commit: EncodedCommit): Promise<CommitResult> {
+    if (this.#closed) return Promise.reject(new MillraceError('ERR_LOG_CLOSED', 'the log is closed'));
+    const bytes = commitBytes(commit);
+    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > this.#options.queueBytesMax) {
+      const why = `${this.#queuedBytes} bytes wait to be written, log.queueBytesMax is ${this.#options.queueBytesMax}`;
+      return Promise.reject(new MillraceError('ERR_LOG_BEHIND', why));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
+    this.#queue.push({ ...commit, bytes, resolve, reject });
+    this.#queuedBytes += bytes;
+    this.#running ??= this.#run();
+    return promise;
+  }
+
+  /** Writes what waits, then refuses everything. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+    await this.#file?.close();
+    this.#file = null;
+  }
+
+  async #run(): Promise<void> {
+    // Requests that arrived in the same turn of the event loop share the first write.
+    await setImmediate();
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      try {
+        const results = await this.#write(batch);
+        for (const [index, waiting] of batch.entries()) waiting.resolve(results[index]!);
+      } catch (error) {
+        for (const waiting of batch) waiting.reject(error);
+      }
+      for (const waiting of batch) this.#queuedBytes -= waiting.bytes;
+    }
+    this.#running = null;
+  }
+
+  #takeBatch(): readonly Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    while (count < this.#queue.length) {
+      bytes += this.#queue[count]!.bytes;
+      if (count > 0 && bytes > FRAME_BYTES_MAX) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #write(batch: readonly Waiting[]): Promise<readonly CommitResult[]> {
+    const { index, segmentBytes, nowMs } = this.#options;
+    const planned = planSections(batch, index);
+    const bytes = batch.reduce((sum, waiting) => sum + waiting.bytes, 0);
+    const isFull =
+      this.#file !== null && index.address > this.#base && index.address - this.#base + bytes > segmentBytes;
+    if (this.#file === null || isFull) await this.#openSegment();
+
+    const opensSegment = index.address === this.#base;
+    const meta = mergeMeta(batch, opensSegment ? index.snapshot() : null);
+    const marks = batch.flatMap(waiting => waiting.marks ?? []);
+    const timeMs = nowMs();
+    const frame = encodeFrame({ address: index.address, timeMs, sections: planned.sections, marks, meta });
+    await this.#append(frame);
+
+    const end = index.address + frame.length;
+    const sections = planned.sections.map(section => ({ ...section, bytes: chunkBytes(section.chunks) }));
+    index.applyFrame({ end, timeMs, sections, meta });
+    for (const { topic } of sections) this.#options.positions.setTopicEnd(topic, end);
+    this.#options.positions.setEnd(end);
+    this.#options.onFrame(frame.length, opensSegment);
+    return planned.baseOffsets.map(baseOffsets => ({ baseOffsets, position: end }));
+  }
+
+  /** Writes and syncs. After a failure the file ends where it did before, or is never written to again. */
+  async #append(frame: Buffer): Promise<void> {
+    const file = this.#file!;
+    const position = this.#options.index.address - this.#base;
+    failpoint('log.beforeWrite');
+    try {
+      if (isFailpointArmed('log.tornWrite')) await this.#tear(frame, position);
+      await writeWhole(file, frame, position);
+    } catch (cause) {
+      const error = writeError(cause, 'the journal could not be written');
+      if (error.code !== 'ERR_DISK_FULL' || !(await cutBack(file, position))) await this.#abandon(position);
+      throw error;
+    }
+    failpoint('log.afterWrite');
+    try {
+      await file.datasync();
+    } catch (cause) {
+      // The system forgets pages that it could not write: another sync of this file would succeed and lie.
+      await this.#abandon(position);
+      const error = writeError(cause, 'the journal could not be synced');
+      throw new MillraceError('ERR_LOG_WRITE', error.why, { cause });
+    }
+    failpoint('log.afterSync');
+  }
+
+  /**
+   * Leaves the segment: the next commit opens a new one at the same address. What a cut that fails leaves
+   * behind lies beyond that address, where neither readers nor recovery look.
+   */
+  async #abandon(position: number): Promise<void> {
+    const file = this.#file!;
+    this.#file = null;
+    await cutBack(file, position);
+    await file.close();
+  }
+
+  async #tear(frame: Buffer, position: number): Promise<void> {
+    await writeWhole(this.#file!, frame.subarray(0, frame.length >> 1), position);
+    failpoint('log.tornWrite');
+  }
+
+  async #openSegment(): Promise<void> {
+    const { index, journal, positions } = this.#options;
+    await this.#file?.close();
+    this.#file = null;
+    const path = segmentPath(journal, index.address);
+    try {
+      // A file of this name holds nothing durable: a segment that failed before its first frame.
+      await removeFile(journal, path);
+      this.#file = await open(path, 'wx+', 0o600);
+      await syncDirectory(journal);
+    } catch (error) {
+      throw writeError(error, 'a journal segment could not be created');
+    }
+    failpoint('log.afterSegmentCreate');
+    this.#base = index.address;
+    if (index.segments.at(-1)?.base !== this.#base) index.addSegment(this.#base);
+    positions.setActiveBase(this.#base);
+  }
+}
+
+/** Bytes of a commit's records and marks. */
+export function commitBytes(commit: EncodedCommit): number {
+  const records = commit.appends.reduce((sum, append) => sum + append.bytes.byteLength, 0);
+  return records + (commit.marks?.byteLength ?? 0);
+}
+
+function planSections(batch: readonly EncodedCommit[], index: LogIndex): Planned {
+  const sections = new Map<string, PlannedSection>();
+  const baseOffsets = batch.map(commit =>
+    commit.appends.map(({ topic, partition, count, bytes }) => {
+      const key = `${topic}\n${partition}`;
+      const section = sections.get(key);
+      if (section === undefined) {
+        const baseOffset = index.head(topic, partition).next;
+        if (count > 0) sections.set(key, { topic, partition, baseOffset, count, chunks: [bytes] });
+        return baseOffset;
+      }
+      const offset = section.baseOffset + section.count;
+      section.count += count;
+      section.chunks.push(bytes);
+      return offset;
+    }),
+  );
+  return { sections: [...sections.values()], baseOffsets };
+}
+
+/** The last of equal group offsets wins, as it would commit by commit; counters add up. */
+function mergeMeta(batch: readonly EncodedCommit[], snapshot: Snapshot | null): FrameMeta {
+  const counters: Record<string, number> = {};
+  for (const commit of batch) {
+    for (const [name, delta] of Object.entries(commit.counters))
+      counters[name] = (counters[name] ?? 0) + delta;
+  }
+  return { offsets: batch.flatMap(commit => commit.offsets), counters, snapshot };
+}
+
+function chunkBytes(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+}
+
+/** False where the file could not be cut: it must not be written to again. */
+async function cutBack(file: FileHandle, position: number): Promise<boolean> {
+  try {
+    await file.truncate(position);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
+    at += bytesWritten;
+  }
+}

@@ -1,0 +1,69 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { MillraceError } from '../../core/errors.ts';
+
+/** Who owns a directory, as `owner.json` says for people and other commands; the lock itself decides. */
+interface OwnerDocument {
+  readonly pid: number;
+  readonly host: string;
+  readonly command: string;
+  readonly sinceMs: number;
+}
+
+/** A directory that is ours until it is released or this process ends. */
+export interface Ownership {
+  release(): void;
+}
+
+/**
+ * Makes this process the one owner of a directory; throws ERR_OWNED, naming the owner's pid, where another
+ * has it. The lock is SQLite's on `owner.lock`: the kernel lets go of it when the process dies however it does,
+ * so that nothing is ever stale. (Node has no call for a file lock; a pid file survives its process, and the
+ * pid comes to name another one.)
+ */
+export async function takeOwnership(directory: string): Promise<Ownership> {
+  const lock = new DatabaseSync(join(directory, 'owner.lock'), { timeout: 0 });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock.close();
+    if (!isBusy(error))
+      throw new MillraceError('ERR_STORE_UNAVAILABLE', `owner.lock in ${directory}`, { cause: error });
+    throw new MillraceError('ERR_OWNED', `${directory} is owned by ${describeOwner(directory)}`, {
+      cause: error,
+    });
+  }
+  const document = join(directory, 'owner.json');
+  const owner: OwnerDocument = {
+    pid: process.pid,
+    host: hostname(),
+    command: process.argv.slice(1).join(' '),
+    sinceMs: Date.now(),
+  };
+  writeFileSync(`${document}.new`, `${JSON.stringify(owner)}\n`, { mode: 0o600 });
+  renameSync(`${document}.new`, document);
+  return {
+    release() {
+      if (!lock.isOpen) return;
+      rmSync(document, { force: true });
+      lock.close();
+    },
+  };
+}
+
+function describeOwner(directory: string): string {
+  try {
+    const owner = JSON.parse(readFileSync(join(directory, 'owner.json'), 'utf8')) as OwnerDocument;
+    return `pid ${owner.pid} on ${owner.host} (${owner.command})`;
+  } catch {
+    // The owner has the lock and is about to write who it is.
+    return 'a process that has just started';
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  const SQLITE_BUSY = 5;
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+}

@@ -1,0 +1,172 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { MillraceError } from '../../core/errors.ts';
+import type { QuarantinedRange } from '../../core/ports.ts';
+import type { Logger } from '../../observability/logger.ts';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import {
+  fileBytes,
+  listSegments,
+  type SegmentFile,
+  segmentPath,
+  syncDirectory,
+  writeError,
+} from './journal-files.ts';
+import { LogIndex } from './log-index.ts';
+import { surveySegment } from './survey.ts';
+import { scanTail, type Tail } from './tail-scan.ts';
+import type { TopicTable } from './topic-table.ts';
+
+/** What opening a directory found. */
+export interface Recovered {
+  readonly index: LogIndex;
+  /** True where the last segment's file ends at the index's address, so that writing may go on in it. */
+  readonly appendable: boolean;
+}
+
+/** Where the log of a directory keeps what. */
+export interface LogPaths {
+  readonly directory: string;
+  readonly journal: string;
+  readonly quarantine: string;
+}
+
+/** The paths below a log's directory, which are created where they are missing. */
+export async function preparePaths(directory: string): Promise<LogPaths> {
+  const paths = {
+    directory,
+    journal: join(directory, 'journal'),
+    quarantine: join(directory, 'quarantine'),
+  };
+  await mkdir(paths.journal, { recursive: true, mode: 0o700 });
+  await mkdir(paths.quarantine, { recursive: true, mode: 0o700 });
+  await syncDirectory(directory);
+  return paths;
+}
+
+/**
+ * Brings a directory to the state of its last durable frame, whatever killed the process that wrote it: reads
+ * the checkpoint, holds the segments it names against the files, and takes in the frames written since.
+ * Bytes that cannot be read are kept in `quarantine/`; the offsets they can have held are quarantined and
+ * never given out again, because a sink may have passed them. See docs/decisions/0002-embedded-log.md.
+ */
+export async function recoverLog(paths: LogPaths, topics: TopicTable, logger: Logger): Promise<Recovered> {
+  const checkpoint = await readCheckpoint(paths.directory);
+  if (checkpoint === 'damaged') logger.warn('log checkpoint damaged, reading the whole journal');
+  const index = checkpoint instanceof LogIndex ? checkpoint : new LogIndex();
+  declareTopics(index, topics);
+  await setAsideStrays(paths, index, logger);
+  const lost = await checkSegments(paths, index);
+
+  const files = await listSegments(paths.journal);
+  const tail = await scanTail({ files, index, fresh: !(checkpoint instanceof LogIndex) });
+  for (const range of [...lost, ...tail.lost]) {
+    logger.warn({ ...range }, 'log records cannot be read, offsets quarantined');
+  }
+  return {
+    index,
+    appendable: await settleTail(paths, index, { tail, isDamaged: lost.length + tail.lost.length > 0 }),
+  };
+}
+
+/** Makes every declared partition known; throws ERR_CONFIG_INVALID where a topic has fewer than before. */
+function declareTopics(index: LogIndex, topics: TopicTable): void {
+  for (const { topic, partitions } of topics.specs) {
+    const known = index.topics.get(topic)?.length ?? 0;
+    if (known > partitions) {
+      const why = `log.partitions: ${topic} has ${known} partitions, ${partitions} are configured`;
+      throw new MillraceError('ERR_CONFIG_INVALID', why, { remedy: 'Partitions may grow, never shrink.' });
+    }
+    index.head(topic, partitions - 1);
+  }
+}
+
+/** Files below the checkpoint's address that it does not name would shadow those that it does. */
+async function setAsideStrays(paths: LogPaths, index: LogIndex, logger: Logger): Promise<void> {
+  if (index.segments.length === 0) return;
+  const named = new Set(index.segments.map(segment => segment.base));
+  const files = await listSegments(paths.journal);
+  for (const file of files.filter(({ base }) => base < index.address && !named.has(base))) {
+    logger.warn({ file: basename(file.path) }, 'log segment unknown to the checkpoint set aside');
+    await rename(file.path, join(paths.quarantine, basename(file.path)));
+  }
+}
+
+/** Holds the checkpoint's segments against the files: what is gone or short is surveyed. */
+async function checkSegments(paths: LogPaths, index: LogIndex): Promise<readonly QuarantinedRange[]> {
+  const lost: QuarantinedRange[] = [];
+  let isOldest = true;
+  for (const summary of [...index.segments]) {
+    const path = segmentPath(paths.journal, summary.base);
+    const bytes = await fileBytes(path);
+    if (bytes !== undefined && summary.base + bytes >= summary.end) {
+      isOldest = false;
+      continue;
+    }
+    // Retention removes a file before the checkpoint says so: the oldest ones may rightly be gone.
+    const ranges = await surveySegment(path, summary);
+    lost.push(...(bytes === undefined && isOldest ? ranges.flatMap(range => unread(index, range)) : ranges));
+    if (bytes === undefined) index.segments.splice(index.segments.indexOf(summary), 1);
+    else {
+      isOldest = false;
+      summary.end = summary.base + bytes;
+    }
+  }
+  for (const range of lost) index.quarantine(range);
+  return lost;
+}
+
+/** The part of a range that a group has yet to read. */
+function unread(index: LogIndex, range: QuarantinedRange): readonly QuarantinedRange[] {
+  const rows = [...index.groupOffsets()].filter(
+    row => row.topic === range.topic && row.partition === range.partition,
+  );
+  const slowest = Math.min(...rows.map(row => row.offset));
+  const fromOffset = Math.max(range.fromOffset, slowest);
+  return fromOffset < range.toOffset ? [{ ...range, fromOffset }] : [];
+}
+
+/**
+ * Cuts off what is no frame. Where it may have been acknowledged once, it is copied first and the checkpoint
+ * says what is lost before the bytes go, and its addresses are not used again: a state snapshot may name one.
+ */
+async function settleTail(
+  paths: LogPaths,
+  index: LogIndex,
+  found: { readonly tail: Tail; readonly isDamaged: boolean },
+): Promise<boolean> {
+  const { tail, isDamaged } = found;
+  const { file } = tail;
+  try {
+    if (tail.isSuspect && file !== null) {
+      await setAside(paths, file, tail.validEnd);
+      index.address = tail.fileEnd;
+    }
+    if (isDamaged) await writeCheckpoint(paths.directory, index);
+    if (file !== null && tail.validEnd < tail.fileEnd) await cutOff(file, tail.validEnd);
+  } catch (error) {
+    throw writeError(error, `recovery of ${paths.directory}`);
+  }
+  return file !== null && index.address === tail.validEnd;
+}
+
+async function setAside(paths: LogPaths, file: SegmentFile, from: number): Promise<void> {
+  const target = join(paths.quarantine, `${String(from).padStart(20, '0')}.bytes`);
+  await pipeline(
+    createReadStream(file.path, { start: from - file.base }),
+    createWriteStream(target, { flush: true, mode: 0o600 }),
+  );
+  await syncDirectory(paths.quarantine);
+}
+
+async function cutOff(file: SegmentFile, end: number): Promise<void> {
+  const handle = await open(file.path, 'r+');
+  try {
+    await handle.truncate(end - file.base);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

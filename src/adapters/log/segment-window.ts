@@ -1,0 +1,131 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { decodeHeader, FIXED_BYTES, type FrameHeader, findMagic, headerBytesOf } from './frame.ts';
+
+/** Bytes that one read of the file takes ahead, at least. */
+const WINDOW_BYTES = 1024 * 1024;
+
+/** What lies at an address of a segment. */
+export type Step =
+  | { readonly kind: 'frame'; readonly header: FrameHeader }
+  /** Bytes `[from, to)` that are no whole frame; `cut` is the header of one that `to` cuts off. */
+  | { readonly kind: 'gap'; readonly from: number; readonly to: number; readonly cut: FrameHeader | null }
+  | { readonly kind: 'end' };
+
+/**
+ * A segment read through one reusable buffer. Addresses are the journal's; nothing at or beyond the limit a
+ * call names is read, because a failed write may be cut back and other bytes come to lie there.
+ */
+export class SegmentWindow {
+  readonly base: number;
+  readonly #handle: FileHandle;
+  #buffer: Buffer<ArrayBuffer> = Buffer.alloc(0);
+  #start = 0;
+  #length = 0;
+
+  private constructor(base: number, handle: FileHandle) {
+    this.base = base;
+    this.#handle = handle;
+  }
+
+  /** Rejects with ENOENT where the segment is gone. */
+  static async open(path: string, base: number): Promise<SegmentWindow> {
+    return new SegmentWindow(base, await open(path, 'r'));
+  }
+
+  /** Address of the end of the file as it is now. */
+  async end(): Promise<number> {
+    return this.base + (await this.#handle.stat()).size;
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  /** A view of up to `bytes` bytes, valid until the next call; shorter at the limit or the end of the file. */
+  async view(address: number, bytes: number, limit: number): Promise<Buffer> {
+    const wanted = Math.min(bytes, limit - address);
+    if (address < this.#start || address + wanted > this.#start + this.#length) {
+      await this.#fill(address, wanted, limit);
+    }
+    const from = address - this.#start;
+    return this.#buffer.subarray(from, Math.min(from + wanted, this.#length));
+  }
+
+  /** A copy of exactly `bytes` bytes in memory of its own; null where the file ends before. */
+  async copy(address: number, bytes: number): Promise<Buffer | null> {
+    const copy = Buffer.allocUnsafeSlow(bytes);
+    const from = address - this.#start;
+    if (from >= 0 && from + bytes <= this.#length) {
+      this.#buffer.copy(copy, 0, from, from + bytes);
+      return copy;
+    }
+    return (await this.#read(copy, address, bytes)) === bytes ? copy : null;
+  }
+
+  /** CRC32 of a range, read piece by piece; null where the file ends before. */
+  async checksum(address: number, bytes: number): Promise<number | null> {
+    let crc = 0;
+    for (let at = address; at < address + bytes; ) {
+      const view = await this.view(at, Math.min(WINDOW_BYTES, address + bytes - at), address + bytes);
+      if (view.length === 0) return null;
+      crc = crc32(view, crc);
+      at += view.length;
+    }
+    return crc;
+  }
+
+  /** What lies at an address below `limit`, which is an address too. */
+  async step(address: number, limit: number): Promise<Step> {
+    if (address >= limit) return { kind: 'end' };
+    const header = await this.#headerAt(address, limit);
+    if (header === null) return this.#gap(address, limit);
+    if (address + header.frameBytes > limit) return { kind: 'gap', from: address, to: limit, cut: header };
+    return { kind: 'frame', header };
+  }
+
+  /** Searches for the next whole frame after unreadable bytes; the gap reaches to it, else to the limit. */
+  async #gap(from: number, limit: number): Promise<Step> {
+    for (let at = from + 1; at < limit; ) {
+      const view = await this.view(at, WINDOW_BYTES, limit);
+      const found = findMagic(view, 0);
+      if (view.length < FIXED_BYTES && found < 0) break;
+      if (found < 0) {
+        at += view.length - 3; // the magic may lie across the edge
+        continue;
+      }
+      const header = await this.#headerAt(at + found, limit);
+      if (header !== null && header.address + header.frameBytes <= limit) {
+        return { kind: 'gap', from, to: header.address, cut: null };
+      }
+      at += found + 1;
+    }
+    return { kind: 'gap', from, to: limit, cut: null };
+  }
+
+  async #headerAt(address: number, limit: number): Promise<FrameHeader | null> {
+    const headerBytes = headerBytesOf(await this.view(address, FIXED_BYTES, limit), address);
+    if (headerBytes === undefined || address + headerBytes > limit) return null;
+    const bytes = await this.view(address, headerBytes, limit);
+    return bytes.length === headerBytes ? decodeHeader(bytes) : null;
+  }
+
+  async #fill(address: number, wanted: number, limit: number): Promise<void> {
+    const capacity = Math.max(WINDOW_BYTES, wanted);
+    if (this.#buffer.length < capacity) this.#buffer = Buffer.allocUnsafeSlow(capacity);
+    this.#length = 0;
+    const read = await this.#read(this.#buffer, address, Math.min(this.#buffer.length, limit - address));
+    this.#start = address;
+    this.#length = read;
+  }
+
+  async #read(target: Buffer, address: number, bytes: number): Promise<number> {
+    let read = 0;
+    while (read < bytes) {
+      const { bytesRead } = await this.#handle.read(target, read, bytes - read, address - this.base + read);
+      if (bytesRead === 0) break;
+      read += bytesRead;
+    }
+    return read;
+  }
+}
