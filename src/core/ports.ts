@@ -181,8 +181,4 @@ export interface ArchiveIndex {
   addEntries(entries: readonly ArchiveEntry[]): Promise<void>;
   /** Undefined where the object is not recorded. */
   findEntry(object: string): Promise<ArchiveEntry | undefined>;
-  /** The first offset ever archived of each partition. */
-  firstOffsets(): Promise<
-    readonly { readonly topic: string; readonly partition: number; readonly offset: number }[]
-  >;
 }

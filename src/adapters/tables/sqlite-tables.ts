@@ -31,9 +31,6 @@ function tablesOver(database: DatabaseSync, file: string): SqliteTables {
   const expiries = prepareEach(database, expireSql);
   const addEntry = database.prepare(insertOnceSql('archive_objects', ENTRY_COLUMNS));
   const findEntry = database.prepare('SELECT * FROM archive_objects WHERE object = ?');
-  const firstOffsets = database.prepare(
-    'SELECT topic, partition, min(from_offset) AS first FROM archive_objects GROUP BY topic, partition',
-  );
   return {
     async insert(rows) {
       failpoint('tables.beforeTransaction');
@@ -61,13 +58,6 @@ function tablesOver(database: DatabaseSync, file: string): SqliteTables {
     async findEntry(object): Promise<ArchiveEntry | undefined> {
       const row = guarded(file, () => findEntry.get(object));
       return row === undefined ? undefined : entryOf(row);
-    },
-    async firstOffsets() {
-      return guarded(file, () => firstOffsets.all()).map(row => ({
-        topic: String(row.topic),
-        partition: Number(row.partition),
-        offset: Number(row.first),
-      }));
     },
     close() {
       database.close();
