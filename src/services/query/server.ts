@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Config } from '../../config/options.ts';
@@ -66,6 +67,8 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
   server.maxConnections = CONNECTIONS_MAX;
   server.on('clientError', refuseMalformed);
   address.port = await listen(server, host, options.config['http.port']);
+  // A connection that could not be accepted; without a listener it would end the process.
+  server.on('error', options.onBug);
   return {
     url: `http://${clientHost(host)}:${address.port}`,
     port: address.port,
@@ -97,22 +100,18 @@ function serverLimits(config: Config) {
   };
 }
 
-function listen(server: Server, host: string, port: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.once('error', (error: NodeJS.ErrnoException) => {
-    const why = `${host}:${port}: ${error.code ?? error.message}`;
-    reject(
-      new MillraceError(error.code === 'EADDRINUSE' ? 'ERR_PORT_TAKEN' : 'ERR_CONFIG_INVALID', why, {
-        cause: error,
-      }),
-    );
-  });
-  server.listen({ host, port, backlog: 1024 }, () => {
-    const address = server.address();
-    assert(address !== null && typeof address === 'object', 'the server listens on a port');
-    resolve(address.port);
-  });
-  return promise;
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  server.listen({ host, port, backlog: 1024 });
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = reason === 'EADDRINUSE' ? 'ERR_PORT_TAKEN' : 'ERR_CONFIG_INVALID';
+    throw new MillraceError(code, `${host}:${port}: ${reason}`, { cause: error });
+  }
+  const address = server.address();
+  assert(address !== null && typeof address === 'object', 'the server listens on a port');
+  return address.port;
 }
 
 /** An address of all interfaces is none that a client can name. */
