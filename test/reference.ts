@@ -35,7 +35,7 @@ function commandSection(spec: CommandSpec): string {
 
 function flagTable(options: readonly (readonly [string, string])[]): string {
   const rows = options.map(([flags, does]) => `| \`${flags}\` | ${cell(does)} |`);
-  return `${['| flag | does |', '|---|---|', ...rows].join('\n')}\n`;
+  return table(undefined, '| flag | does |', rows);
 }
 
 /** docs/reference/configuration.md, from the declared options. */
@@ -63,7 +63,7 @@ function optionSection(section: string, rows: readonly (readonly [OptionKey, Opt
     const cells = [`\`${key}\``, kindOf(spec), fallbackOf(spec), spec.does, `\`${variableOf(key)}\``];
     return `| ${cells.map(cell).join(' | ')} |`;
   });
-  return `${[`## ${section}\n`, '| key | is | fallback | does | variable |', '|---|---|---|---|---|', ...lines].join('\n')}\n`;
+  return table(`## ${section}\n`, '| key | is | fallback | does | variable |', lines);
 }
 
 function kindOf({ type, min, max, oneOf }: OptionSpec): string {
@@ -109,7 +109,13 @@ function errorSection(
   const lines = rows.map(
     ([code, row]) => `| \`${code}\` | ${row.httpStatus} | ${cell(row.message)} | ${cell(row.remedy)} |`,
   );
-  return `${[`## ${kind}\n`, `${does}\n`, '| code | HTTP | what happened | what to do |', '|---|---|---|---|', ...lines].join('\n')}\n`;
+  return table(`## ${kind}\n\n${does}\n`, '| code | HTTP | what happened | what to do |', lines);
+}
+
+function table(title: string | undefined, head: string, rows: readonly string[]): string {
+  const rule = head.replace(/[^|]+/g, '---');
+  const lines = [head, rule, ...rows, ''];
+  return (title === undefined ? lines : [title, ...lines]).join('\n');
 }
 
 /** A text inside a table: a bar would end its cell, and angle brackets would pass for HTML. */

@@ -40,6 +40,9 @@ const candidates = readFiles('test', '.test.ts')
 const named = candidates.filter(path => name === undefined || path.includes(name));
 const byName = named.length === 0 && name !== undefined;
 
+// A reader that goes away (`| head`) ends the run.
+process.stdout.on('error', () => process.exit(1));
+
 const totals = { passed: 0, failed: 0 };
 const skipped: string[] = [];
 /** What is known of a file so far; `hasBelow[n]`: a test at depth n was reported since the last one above it. */

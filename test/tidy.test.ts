@@ -18,7 +18,6 @@ const WITHOUT_FIXTURE: Readonly<Record<string, string>> = {
   ERR_DUPLICATE: 'a drop: fixtures/duplicate',
   ERR_EXPIRED: 'a drop: fixtures/late',
   ERR_SKIPPED: 'a drop, and INTERRUPT is a valid event: fixtures/valid',
-  ERR_BODY_TIMEOUT: 'needs a client that pauses: test/services',
   ERR_QUERY_INVALID: 'SQL, not events: test/adapters',
   ERR_QUERY_FORBIDDEN: 'SQL, not events: test/adapters',
   ERR_QUERY_TIMEOUT: 'SQL, not events: test/adapters',
