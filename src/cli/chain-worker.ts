@@ -4,8 +4,8 @@ import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
 import { createLogger } from '../observability/logger.ts';
 import { adoptLayout, remaindersOf } from '../runtime/layout-change.ts';
 import { type RunnerOptions, startRunner } from '../runtime/runner.ts';
-import { planLayout, type Segment } from '../runtime/segments.ts';
-import { composeJobs } from './compose-jobs.ts';
+import type { Segment } from '../runtime/segments.ts';
+import { composeLayout } from './compose-jobs.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
 const CACHE_BYTES_MAX = 64 * 1024 * 1024;
@@ -16,9 +16,8 @@ export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 /** Starts the stream jobs in this thread; resolves when they read. */
 export async function startChain({ config, environment, paths, log: shared, cacheVersion }: WorkerSetup) {
   const logger = createLogger(config['observability.logLevel'], 'chain');
-  const jobs = await composeJobs(config);
-  const layout = planLayout(jobs, config['chain.split'], config['topics.store']);
-  const log = await connectLog(shared);
+  const { jobs, layout } = await composeLayout(config);
+  const log = connectLog(shared);
   const cache = openCacheReader(paths.cacheFile, cacheVersion, {
     rowsMax: config['cache.rowsMax'],
     bytesMax: CACHE_BYTES_MAX,

@@ -5,6 +5,7 @@ import type { Config } from '../config/options.ts';
 import type { Job } from '../core/job.ts';
 import type { StateStore } from '../core/ports.ts';
 import { createJobs } from '../jobs/index.ts';
+import { type Layout, planLayout } from '../runtime/segments.ts';
 import { uuidOf } from '../runtime/uuid.ts';
 
 const SCHEMAS_DIRECTORY = fileURLToPath(new URL('../../schemas', import.meta.url));
@@ -35,4 +36,10 @@ export async function composeJobs(config: Config): Promise<readonly Job[]> {
 /** First sightings of a trial run: in memory, gone with it. */
 export function composeTrialState(config: Config): StateStore {
   return createMemoryState(config['dedup.ttlMs']);
+}
+
+/** The jobs with the layout that the configuration gives them. */
+export async function composeLayout(config: Config): Promise<{ jobs: readonly Job[]; layout: Layout }> {
+  const jobs = await composeJobs(config);
+  return { jobs, layout: planLayout(jobs, config['chain.split'], config['topics.store']) };
 }

@@ -1,16 +1,16 @@
-import { MessageChannel } from 'node:worker_threads';
 import { type CacheOwner, openCacheOwner } from '../adapters/cache/sqlite-cache.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../adapters/log/embedded-log.ts';
 import { takeOwnership } from '../adapters/log/owner-lock.ts';
 import { openTables } from '../adapters/tables/sqlite-tables.ts';
 import type { Config } from '../config/options.ts';
-import type { Job } from '../core/job.ts';
+import { JOB_NAMES, type Job } from '../core/job.ts';
 import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
+import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
 import type { Layout } from '../runtime/segments.ts';
-import { planLayout } from '../runtime/segments.ts';
+import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import type { ChainCalls } from './chain-worker.ts';
-import { composeJobs } from './compose-jobs.ts';
+import { composeLayout } from './compose-jobs.ts';
 import { type EnvironmentPaths, prepareDataDirectory } from './data-directory.ts';
 import type { SinksCalls } from './sinks-worker.ts';
 import { startThread, type Thread } from './thread.ts';
@@ -52,6 +52,7 @@ export async function openPipeline(settings: PipelineSettings): Promise<Pipeline
     opened.push(async () => owner.release());
     print(`data    ${paths.root}`);
 
+    const { jobs, layout } = await composeLayout(config);
     const log = await openEmbeddedLog(logOptions(config, environment, paths, logger));
     opened.push(() => log.close());
     const cache = openCacheOwner(paths.cacheFile);
@@ -69,8 +70,6 @@ export async function openPipeline(settings: PipelineSettings): Promise<Pipeline
       () => sinks.stop(),
       () => chain.stop(),
     );
-    const jobs = await composeJobs(config);
-    const layout = planLayout(jobs, config['chain.split'], config['topics.store']);
     for (const segment of layout.segments) print(`jobs    ${segment.jobs.map(job => job.name).join(' ▸ ')}`);
     return { paths, log, cache, jobs, layout, chain, sinks, logger, close };
   } catch (error) {
@@ -94,6 +93,16 @@ function logOptions(config: Config, environment: string, paths: EnvironmentPaths
     behindBytesMax: config['log.behindBytesMax'],
     freeBytesMin: config['log.freeBytesMin'],
     queueBytesMax: config['log.queueBytesMax'],
+    groups: groupsOf(config),
     logger,
   };
+}
+
+/** Who may hold records back from retention: any segment that ever ran, and the sinks that are switched on. */
+function groupsOf(config: Config): readonly string[] {
+  return [
+    ...JOB_NAMES.map(name => `chain.${name}`),
+    ...(config['tables.enabled'] ? [TABLES_GROUP] : []),
+    ...(config['archive.enabled'] ? [ARCHIVE_GROUP] : []),
+  ];
 }

@@ -75,10 +75,11 @@ async function startServer(
     meter,
     onBug,
   });
+  const backend = createBackend(pipeline, { config, environment, version, startedAtMs });
   const server = await createServer({
     config,
     environment,
-    backend: createBackend(pipeline, { config, environment, version, startedAtMs }),
+    backend,
     ingest,
     meter,
     token,
@@ -86,7 +87,14 @@ async function startServer(
     nowMs: Date.now,
     onBug,
   });
-  return { url: server.url, token, close: () => server.close() };
+  return {
+    url: server.url,
+    token,
+    async close() {
+      await server.close();
+      await backend.close();
+    },
+  };
 }
 
 async function appendBatch({ log }: Pipeline, topic: string, record: NewRecord): Promise<void> {

@@ -1,11 +1,61 @@
 import { connectLog } from '../adapters/log/remote-log.ts';
 import { openLocalObjects } from '../adapters/objects/local-objects.ts';
 import { openTables } from '../adapters/tables/sqlite-tables.ts';
-import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
+import { MillraceError } from '../core/errors.ts';
+import { fullTopic } from '../core/topics.ts';
 import { createLogger } from '../observability/logger.ts';
-import { createArchive } from '../runtime/archive/archive.ts';
+import { type Archive, createArchive } from '../runtime/archive/archive.ts';
+import { archivedTopics } from '../runtime/segments.ts';
 import { startTablesSink } from '../runtime/tables/tables-sink.ts';
+import { composeLayout } from './compose-jobs.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
 /** What the sinks' thread answers. */
 export type SinksCalls = Awaited<ReturnType<typeof startSinks>>;
+
+/** Starts the archive and the tables in this thread, as far as they are switched on; resolves when they read. */
+export async function startSinks({ config, environment, paths, log: shared }: WorkerSetup) {
+  const logger = createLogger(config['observability.logLevel'], 'sinks');
+  const { layout } = await composeLayout(config);
+  const log = connectLog(shared);
+  const tables = openTables(paths.tablesFile, Date.now());
+  const common = { log, config, environment, logger, nowMs: Date.now };
+  const sink = config['tables.enabled'] ? await startTablesSink({ ...common, tables }) : null;
+  const archive = createArchive({
+    ...common,
+    objects: await openLocalObjects(paths.archive),
+    index: tables,
+    topics: archivedTopics(layout).map(name => fullTopic(environment, name)),
+  });
+  if (config['archive.enabled']) await archive.start();
+  for (const done of [sink?.done, config['archive.enabled'] ? archive.done : undefined]) {
+    // A sink that cannot go on takes the process down: what it had not committed is read again after it.
+    done?.catch(error => {
+      throw error;
+    });
+  }
+  return {
+    trouble: () => ({ tables: textOf(sink?.trouble() ?? null), archive: textOf(archive.trouble()) }),
+    archiveStatus: () => archive.status(),
+    archiveFlush: () => flush(archive, config['archive.enabled']),
+    archiveVerify: () => archive.verify(),
+    archiveObjects: () => archive.objects(),
+    archiveRead: (name: string) => archive.read(name),
+    stop: async () => {
+      await Promise.all([sink?.stop(), config['archive.enabled'] ? archive.stop() : undefined]);
+      tables.close();
+      await log.close();
+    },
+  };
+}
+
+async function flush(archive: Archive, isEnabled: boolean) {
+  if (isEnabled) return archive.flush();
+  throw new MillraceError('ERR_NOT_READY', 'archive.enabled is off', {
+    remedy: 'Start with --set archive.enabled=on.',
+  });
+}
+
+function textOf(error: MillraceError | null): string | null {
+  return error === null ? null : `${error.message}: ${error.why}`;
+}

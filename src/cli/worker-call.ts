@@ -1,3 +1,4 @@
+import type { MessagePort, Worker } from 'node:worker_threads';
 import { type ErrorCode, MillraceError } from '../core/errors.ts';
 
 /** What a thread answers calls with, by name. Arguments and answers are copied between the threads. */
@@ -23,10 +24,7 @@ interface Failure {
 type Response = { readonly id: number } & ({ readonly value: unknown } | { readonly failure: Failure });
 
 /** The end of a port that both a thread and its parent have. */
-interface Port {
-  postMessage(value: unknown): void;
-  on(event: 'message', listener: (value: never) => void): unknown;
-}
+type Port = MessagePort | Worker;
 
 /** Answers calls that come over a port. */
 export function answerCalls(port: Port, handlers: CallHandlers): void {
@@ -43,9 +41,11 @@ export function connectCalls<H extends CallHandlers>(port: Port) {
   let lastId = 0;
   port.on('message', (response: Response) => {
     const call = waiting.get(response.id);
+    // Also what is no response, as the word that the thread is ready.
+    if (call === undefined) return;
     waiting.delete(response.id);
-    if ('failure' in response) call?.reject(toError(response.failure));
-    else call?.resolve(response.value);
+    if ('failure' in response) call.reject(toError(response.failure));
+    else call.resolve(response.value);
   });
   const calls = new Proxy({} as Calls<H>, {
     get: (_, name: string) => {

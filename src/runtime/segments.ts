@@ -1,6 +1,6 @@
 import { MillraceError } from '../core/errors.ts';
 import { JOB_NAMES, type Job } from '../core/job.ts';
-import { topicKind } from '../core/topics.ts';
+import { TOPICS, topicKind } from '../core/topics.ts';
 
 /** Jobs that run as one pass under one consumer group. */
 export interface Segment {
@@ -60,4 +60,9 @@ function inputsOf(members: readonly Job[], jobs: readonly Job[]): readonly strin
   const madeBefore = new Set(jobs.slice(0, jobs.indexOf(members[0]!)).flatMap(job => job.outputs));
   const topics = members.flatMap(job => job.inputs);
   return [...new Set(topics)].filter(topic => !made.has(topic) || madeBefore.has(topic));
+}
+
+/** Topics that the archive keeps, without prefix: everything that is stored but the product's own notes. */
+export function archivedTopics(layout: Layout): readonly string[] {
+  return Object.keys(TOPICS).filter(name => topicKind(name) !== 'internal' && layout.isStored(name));
 }
