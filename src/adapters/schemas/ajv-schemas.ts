@@ -63,6 +63,8 @@ function createCompiler(): (name: string, schema: JsonObject) => Check {
     strict: false,
     validateFormats: false,
     ownProperties: true,
+    // JSON texts such as 1e999 are read as infinite, and no output can hold that.
+    strictNumbers: true,
     verbose: true,
     logger: false,
   });

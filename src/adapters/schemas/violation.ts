@@ -53,7 +53,10 @@ function typeMessage(wanted: string | readonly string[], data: unknown): string 
 
 function typeOf(data: unknown): string {
   if (data === null) return 'null';
-  return Array.isArray(data) ? 'array' : typeof data;
+  if (Array.isArray(data)) return 'array';
+  return data === Number.POSITIVE_INFINITY || data === Number.NEGATIVE_INFINITY
+    ? 'infinite number'
+    : typeof data;
 }
 
 function withArticle(name: string): string {
