@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { MillraceError } from '../../core/errors.ts';
 import { isObject, type JsonObject, valueAt } from '../../core/event.ts';
+import { BYTE, endOfText } from './json-bytes.ts';
 
 /** How large a batch may be. */
 export interface BatchLimits {
@@ -44,14 +45,6 @@ function withoutMark(body: Buffer): Buffer {
   return marked ? body.subarray(3) : body;
 }
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const OPEN_ARRAY = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-
 /**
  * Refuses nesting past `depthMax` and any array in the batch itself longer than `eventsMax`; the text need not
  * be JSON. Iterative: a million open brackets cost forty steps.
@@ -59,22 +52,18 @@ const CLOSE_OBJECT = 0x7d;
 function findExcess(text: Buffer, limits: BatchLimits): MillraceError | null {
   const { depthMax, eventsMax } = limits;
   let depth = 0;
-  let isInText = false;
-  // Commas of the array at depth 2 that is open now; an object there counts far below zero.
+  // Commas of the array at depth 2 that is open now; an object there starts too low to matter.
   let commas = 0;
   for (let at = 0; at < text.length; at++) {
     const byte = text[at];
-    if (isInText) {
-      if (byte === BACKSLASH) at++;
-      else if (byte === QUOTE) isInText = false;
-    } else if (byte === QUOTE) {
-      isInText = true;
-    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+    if (byte === BYTE.quote) {
+      at = endOfText(text, at);
+    } else if (byte === BYTE.openObject || byte === BYTE.openArray) {
       if (++depth > depthMax) return new MillraceError('ERR_BODY_TOO_DEEP', `depth ${depth} at byte ${at}`);
-      if (depth === 2) commas = byte === OPEN_ARRAY ? 0 : Number.NEGATIVE_INFINITY;
-    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (depth === 2) commas = byte === BYTE.openArray ? 0 : -text.length;
+    } else if (byte === BYTE.closeObject || byte === BYTE.closeArray) {
       depth--;
-    } else if (byte === COMMA && depth === 2 && ++commas >= eventsMax) {
+    } else if (byte === BYTE.comma && depth === 2 && ++commas >= eventsMax) {
       return new MillraceError('ERR_BODY_TOO_MANY', `more than ${eventsMax} elements in one array`);
     }
   }

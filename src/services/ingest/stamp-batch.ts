@@ -1,6 +1,7 @@
 import { assert } from '../../core/errors.ts';
 import { type JsonObject, textAt } from '../../core/event.ts';
 import type { NewRecord } from '../../core/record.ts';
+import { BYTE, endOfText } from './json-bytes.ts';
 import type { Batch } from './parse-batch.ts';
 
 /** What the server adds to a batch. */
@@ -61,18 +62,9 @@ export function withMembers(batch: Pick<Batch, 'text' | 'value'>, wanted: JsonOb
   }
   const text = replaced.size === 0 ? batch.text : cutMembers(batch.text, replaced);
   // The text is one JSON object, so its last brace is the one that closes it.
-  const closeAt = text.lastIndexOf(CLOSE_OBJECT);
+  const closeAt = text.lastIndexOf(BYTE.closeObject);
   return Buffer.concat([text.subarray(0, closeAt), Buffer.from(added), text.subarray(closeAt)]);
 }
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const OPEN_ARRAY = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
 
 /** Removes every top-level member of the names, with its comma; at least one member must remain. */
 function cutMembers(text: Buffer, names: ReadonlySet<string>): Buffer {
@@ -84,12 +76,12 @@ function cutMembers(text: Buffer, names: ReadonlySet<string>): Buffer {
     else kept.push({ from: member.from, to: member.to });
   }
   assert(kept.length > 0, 'a batch keeps its events');
-  const pieces: Uint8Array[] = [text.subarray(0, text.indexOf(OPEN_OBJECT) + 1)];
+  const pieces: Uint8Array[] = [text.subarray(0, text.indexOf(BYTE.openObject) + 1)];
   kept.forEach((run, index) => {
     if (index > 0) pieces.push(Buffer.from(','));
     pieces.push(text.subarray(run.from, run.to));
   });
-  pieces.push(text.subarray(text.lastIndexOf(CLOSE_OBJECT)));
+  pieces.push(text.subarray(text.lastIndexOf(BYTE.closeObject)));
   return Buffer.concat(pieces);
 }
 
@@ -100,27 +92,24 @@ function* membersOf(text: Buffer): Generator<{ name: string; from: number; to: n
   let name = '';
   for (let at = 0; at < text.length; at++) {
     const byte = text[at];
-    if (byte === QUOTE) {
+    if (byte === BYTE.quote) {
       at = endOfText(text, at);
-    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+    } else if (byte === BYTE.openObject || byte === BYTE.openArray) {
       if (++depth === 1) from = at + 1;
-    } else if (byte === COLON && depth === 1) {
+    } else if (byte === BYTE.colon && depth === 1) {
       name = JSON.parse(text.toString('utf8', from, at));
-    } else if ((byte === COMMA && depth === 1) || byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
-      const isEnd = byte !== COMMA && --depth === 0;
-      if (byte === COMMA || isEnd) {
+    } else if (
+      (byte === BYTE.comma && depth === 1) ||
+      byte === BYTE.closeObject ||
+      byte === BYTE.closeArray
+    ) {
+      const isEnd = byte !== BYTE.comma && --depth === 0;
+      if (byte === BYTE.comma || isEnd) {
         yield { name, from, to: at };
         from = at + 1;
       }
     }
   }
-}
-
-/** Index of the quote that ends the text which begins at `at`. */
-function endOfText(text: Buffer, at: number): number {
-  let end = at + 1;
-  while (text[end] !== QUOTE) end += text[end] === BACKSLASH ? 2 : 1;
-  return end;
 }
 
 /** Line breaks of valid JSON all lie between its tokens: as spaces they leave one record one line. In place. */
