@@ -2,11 +2,8 @@ import { assert } from '../../core/errors.ts';
 import type { GroupOffset } from '../../core/ports.ts';
 import type { ConsumerStart } from './journal-consumer.ts';
 import { heldOf, type LogIndex, type SegmentSummary } from './log-index.ts';
-import type { SharedPositions } from './shared-positions.ts';
+import { CONSUMERS_MAX, type SharedPositions } from './shared-positions.ts';
 import type { TopicTable } from './topic-table.ts';
-
-/** Consumers open at once, over all threads; as many as there are places in {@link SharedPositions}. */
-const CONSUMERS_MAX = 64;
 
 interface OpenConsumer {
   readonly group: string;
@@ -116,9 +113,9 @@ export class ConsumerGroups {
   /** Offsets of a group, of its topics of this run where it was opened, else of all that are declared. */
   #offsetsOf(group: string): readonly GroupOffset[] {
     const subscribed = this.#subscribed.get(group);
-    return [...this.#index.groupOffsets()].filter(
-      row => row.group === group && (subscribed?.has(row.topic) ?? this.#topics.has(row.topic)),
-    );
+    return [...this.#index.groupOffsets()]
+      .filter(row => row.group === group && (subscribed?.has(row.topic) ?? this.#topics.has(row.topic)))
+      .map(row => ({ ...row, offset: this.#index.readableFrom(row.topic, row.partition, row.offset) }));
   }
 
   #uncommittedFrom(offsets: readonly GroupOffset[]): number {

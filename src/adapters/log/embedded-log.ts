@@ -15,7 +15,7 @@ import type { CommittedMarks, OwnedLog, SharedLog } from './log-contract.ts';
 
 export type { SharedLog };
 
-import type { LogIndex } from './log-index.ts';
+import type { LogIndex, SegmentSummary } from './log-index.ts';
 import { type LogReply, type LogRequest, packError } from './log-messages.ts';
 import { type LogPaths, preparePaths, recoverLog } from './recovery.ts';
 import { encodeCommit } from './remote-log.ts';
@@ -26,6 +26,9 @@ import { TopicTable } from './topic-table.ts';
 
 /** How often retention and the checkpoint's age are looked at, ms. */
 const HOUSEKEEPING_MS = 10_000;
+
+/** A segment is surveyed again only after this long, ms. */
+const SURVEY_AGAIN_MS = 60_000;
 
 /** What a log is opened with. */
 export interface EmbeddedLogOptions {
@@ -89,8 +92,8 @@ class FileLog implements EmbeddedLog {
   readonly #view: JournalView;
   readonly #consumers = new Set<Consumer>();
   readonly #ports = new Set<MessagePort>();
-  /** Addresses of damage that was surveyed, or is being. */
-  readonly #damage = new Map<number, Promise<void>>();
+  /** Surveys of segments in which a read met damage, by their base. */
+  readonly #surveys = new Map<number, { readonly done: Promise<void>; readonly startedAtMs: number }>();
   #writer!: JournalWriter;
   #timer: NodeJS.Timeout | undefined;
   #housekeeping: Promise<void> | null = null;
@@ -193,7 +196,7 @@ class FileLog implements EmbeddedLog {
 
   /** Waits for the damage that reads have met to be surveyed, so that it is in the answer. */
   async describe(): Promise<LogState> {
-    await Promise.all(this.#damage.values());
+    await Promise.all(Array.from(this.#surveys.values(), survey => survey.done));
     const index = this.#index;
     return {
       topics: this.#topics.specs.map(({ topic, partitions }) => ({
@@ -243,7 +246,7 @@ class FileLog implements EmbeddedLog {
     await this.#writer.close();
     for (const consumer of [...this.#consumers]) await consumer.close();
     await this.#housekeeping;
-    await Promise.all(this.#damage.values());
+    await Promise.all(Array.from(this.#surveys.values(), survey => survey.done));
     await this.#checkpointer.close();
     for (const port of this.#ports) port.close();
   }
@@ -296,20 +299,28 @@ class FileLog implements EmbeddedLog {
     return this.#index.spanOf(topic, partition, offset);
   }
 
-  /** Surveys the segment of damage that a read met; each address once, for each is met by every reader. */
+  /** Surveys the segment in which a read met damage; every reader meets it again, so not each time. */
   #onDamage(address: number): void {
     const summary = this.#index.segmentAt(address);
-    if (summary === undefined || this.#damage.has(address) || this.#isClosed) return;
-    const survey = async (): Promise<void> => {
-      const lost = await surveySegment(segmentPath(this.#paths.journal, summary.base), summary);
-      this.#options.logger.warn(
-        { address, lost: lost.length },
-        'log damage met, what was lost is quarantined',
-      );
+    if (summary === undefined || this.#isClosed) return;
+    const startedAtMs = performance.now();
+    const last = this.#surveys.get(summary.base);
+    if (last !== undefined && startedAtMs - last.startedAtMs < SURVEY_AGAIN_MS) return;
+    this.#surveys.set(summary.base, { done: this.#survey(summary), startedAtMs });
+  }
+
+  async #survey(summary: SegmentSummary): Promise<void> {
+    const { logger } = this.#options;
+    const segment = summary.base;
+    try {
+      const lost = await surveySegment(segmentPath(this.#paths.journal, segment), summary);
+      logger.warn({ segment, lost }, 'log segment is damaged, offsets quarantined');
       for (const range of lost) this.#index.quarantine(range);
       this.#checkpointer.touch();
-    };
-    this.#damage.set(address, survey());
+    } catch (error) {
+      // Whoever met the damage goes on behind it, and the next one to meet it asks for a survey again.
+      logger.error({ segment, error: String(error) }, 'log segment cannot be surveyed');
+    }
   }
 
   /** Removes what retention lets go and renews the checkpoint; one run at a time. */

@@ -151,6 +151,7 @@ export class JournalConsumer implements Consumer {
       ? await reader.next(this.#address, end)
       : null;
     if (header === null) {
+      await reader.rest();
       this.#address = Math.max(this.#address, end);
       return false;
     }

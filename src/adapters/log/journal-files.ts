@@ -15,7 +15,7 @@ export function segmentPath(journal: string, base: number): string {
 
 /** The journal's segments, oldest first. Files of other names are left alone. */
 export async function listSegments(journal: string): Promise<readonly SegmentFile[]> {
-  const names = (await readdir(journal)).filter(name => /^\d{20}\.seg$/.test(name)).sort();
+  const names = (await readFrom(journal, readdir(journal))).filter(name => /^\d{20}\.seg$/.test(name)).sort();
   return names.map(name => ({ base: Number(name.slice(0, 20)), path: join(journal, name) }));
 }
 
@@ -43,6 +43,18 @@ export async function syncDirectory(directory: string): Promise<void> {
 export async function removeFile(directory: string, path: string): Promise<void> {
   await rm(path, { force: true });
   await syncDirectory(directory);
+}
+
+/** The answer of a reading call on a path; an error other than a missing file becomes ERR_STORE_UNAVAILABLE. */
+export async function readFrom<T>(path: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isMissing(error)) throw error;
+    throw new MillraceError('ERR_STORE_UNAVAILABLE', `${path}: ${codeOf(error) ?? String(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** True where a file system call failed because the file is not there. */

@@ -60,6 +60,11 @@ export class JournalReader {
     return [];
   }
 
+  /** Lets go of a segment that is written no more: an open file keeps its space though retention removes it. */
+  async rest(): Promise<void> {
+    if (this.#window !== null && this.#window.base < this.#options.positions.activeBase()) await this.close();
+  }
+
   async close(): Promise<void> {
     const window = this.#window;
     this.#window = null;

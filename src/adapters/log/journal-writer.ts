@@ -84,7 +84,8 @@ export class JournalWriter {
       writer.#file = await open(segmentPath(options.journal, last.base), 'r+');
       writer.#base = last.base;
     }
-    options.positions.setActiveBase(last?.base ?? 0);
+    // A last segment that may not be written to is read as a closed one.
+    options.positions.setActiveBase(writer.#file === null ? options.index.address : writer.#base);
     return writer;
   }
 
@@ -199,7 +200,8 @@ export class JournalWriter {
     const file = this.#file!;
     this.#file = null;
     await cutBack(file, position);
-    await file.close();
+    // What closing says of a file that failed is known already.
+    await file.close().catch(() => undefined);
   }
 
   async #tear(frame: Buffer, position: number): Promise<void> {

@@ -114,6 +114,18 @@ export class LogIndex {
     this.#quarantined.push({ topic, partition, fromOffset, toOffset });
   }
 
+  /** The offset, or the end of the quarantined range that it lies in: nobody can read, so nobody must, up to there. */
+  readableFrom(topic: string, partition: number, offset: number): number {
+    const range = this.#quarantined.find(
+      candidate =>
+        candidate.topic === topic &&
+        candidate.partition === partition &&
+        candidate.fromOffset <= offset &&
+        candidate.toOffset > offset,
+    );
+    return range?.toOffset ?? offset;
+  }
+
   /** Partitions of a topic as they are now; `count` of them. */
   partitionStates(topic: string, count: number): readonly PartitionState[] {
     return Array.from({ length: count }, (_, partition) => {

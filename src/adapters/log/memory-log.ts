@@ -206,7 +206,7 @@ class MemoryConsumer implements Consumer {
       while (place.offset < stored.length && taken.length < limit.recordsMax) {
         if (taken.length > 0 && bytes >= limit.bytesMax) break;
         const record = copyOf(stored[place.offset]!);
-        bytes += record.value.byteLength;
+        bytes += recordBytes(record);
         place.offset += 1;
         taken.push(record);
       }
@@ -221,5 +221,5 @@ function placeOf(topic: string, partition: number): string {
 }
 
 function copyOf(record: LogRecord): LogRecord {
-  return { ...record, value: record.value.slice() };
+  return { ...record, value: Buffer.from(record.value) };
 }

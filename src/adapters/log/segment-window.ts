@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { decodeHeader, FIXED_BYTES, type FrameHeader, findMagic, headerBytesOf } from './frame.ts';
+import { readFrom } from './journal-files.ts';
 
 /** Bytes that one read of the file takes ahead, at least. */
 const WINDOW_BYTES = 1024 * 1024;
@@ -18,19 +19,21 @@ export type Step =
  */
 export class SegmentWindow {
   readonly base: number;
+  readonly #path: string;
   readonly #handle: FileHandle;
   #buffer: Buffer<ArrayBuffer> = Buffer.alloc(0);
   #start = 0;
   #length = 0;
 
-  private constructor(base: number, handle: FileHandle) {
+  private constructor(path: string, base: number, handle: FileHandle) {
+    this.#path = path;
     this.base = base;
     this.#handle = handle;
   }
 
-  /** Rejects with ENOENT where the segment is gone. */
+  /** Rejects with ENOENT where the segment is gone, with ERR_STORE_UNAVAILABLE where it cannot be read. */
   static async open(path: string, base: number): Promise<SegmentWindow> {
-    return new SegmentWindow(base, await open(path, 'r'));
+    return new SegmentWindow(path, base, await readFrom(path, open(path, 'r')));
   }
 
   /** Address of the end of the file as it is now. */
@@ -122,7 +125,9 @@ export class SegmentWindow {
   async #read(target: Buffer, address: number, bytes: number): Promise<number> {
     let read = 0;
     while (read < bytes) {
-      const { bytesRead } = await this.#handle.read(target, read, bytes - read, address - this.base + read);
+      const position = address - this.base + read;
+      const reading = this.#handle.read(target, read, bytes - read, position);
+      const { bytesRead } = await readFrom(this.#path, reading);
       if (bytesRead === 0) break;
       read += bytesRead;
     }

@@ -1,7 +1,7 @@
 import { assert } from '../../core/errors.ts';
 
 /** Consumers that may be open at once, over all threads. */
-const CONSUMERS_MAX = 64;
+export const CONSUMERS_MAX = 64;
 
 const END = 0;
 const ACTIVE_BASE = 1;
@@ -17,8 +17,9 @@ export class SharedPositions {
   readonly shared: SharedArrayBuffer;
   readonly #slots: BigInt64Array<SharedArrayBuffer>;
   readonly #topics: ReadonlyMap<string, number>;
-  /** The one wait for the end to move that all waiters of this thread share. */
-  #moved: Promise<unknown> | null = null;
+  /** Polls of this thread that wait for the end to move; they share one wait, for a wait cannot be taken back. */
+  readonly #waiters = new Set<() => void>();
+  #isWaiting = false;
 
   constructor(topics: readonly string[], shared?: SharedArrayBuffer) {
     this.shared = shared ?? new SharedArrayBuffer(8 * (FIRST_TOPIC + topics.length));
@@ -64,21 +65,14 @@ export class SharedPositions {
 
   /** Resolves when the durable end is no longer `end`, when {@link wake} is called, or after `waitMs`. */
   async waitBeyond(end: number, waitMs: number): Promise<void> {
-    if (this.#moved === null) {
-      const wait = Atomics.waitAsync(this.#slots, END, BigInt(end));
-      if (!wait.async) return;
-      // One wait at a time: a wait cannot be taken back, so one per poll would pile up while nothing comes.
-      this.#moved = wait.value.finally(() => {
-        this.#moved = null;
-      });
-    } else if (this.end() !== end) {
-      return;
-    }
     const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiters.add(resolve);
+    this.#watch();
+    if (this.end() !== end) resolve();
     const timer = setTimeout(resolve, waitMs);
-    void this.#moved.then(() => resolve());
     await promise;
     clearTimeout(timer);
+    this.#waiters.delete(resolve);
   }
 
   /** How far a consumer has come: everything before was handed out and done with. */
@@ -89,6 +83,18 @@ export class SharedPositions {
   setConsumerAt(slot: number, address: number): void {
     assert(slot >= 0 && slot < CONSUMERS_MAX, `at most ${CONSUMERS_MAX} consumers are open at once`);
     Atomics.store(this.#slots, FIRST_CONSUMER + slot, BigInt(address));
+  }
+
+  /** Wakes all waiters of this thread at the next move of the end; it may find that there are none left. */
+  #watch(): void {
+    if (this.#isWaiting) return;
+    const wait = Atomics.waitAsync(this.#slots, END, Atomics.load(this.#slots, END));
+    if (!wait.async) return;
+    this.#isWaiting = true;
+    void wait.value.then(() => {
+      this.#isWaiting = false;
+      for (const waiter of this.#waiters) waiter();
+    });
   }
 
   #topicEnd(topic: string): number {

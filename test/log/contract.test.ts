@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
+import { CONTRACT } from './contract.ts';
+import { openLog, TEST_TOPICS, temporaryDirectory } from './open-log.ts';
+
+for (const [name, check] of Object.entries(CONTRACT)) {
+  test(`memory log: ${name}`, async () => {
+    const log = openMemoryLog(TEST_TOPICS);
+    await check(log);
+    await log.close();
+  });
+
+  test(`embedded log: ${name}`, async context => {
+    await check(await openLog(context, temporaryDirectory(context)));
+  });
+
+  test(`log of another thread: ${name}`, async context => {
+    const log = await openLog(context, temporaryDirectory(context));
+    const shared = log.share();
+    const worker = new Worker(new URL('contract-worker.ts', import.meta.url), {
+      workerData: { name, shared },
+      transferList: [shared.port as never],
+    });
+    const [failure] = await once(worker, 'message');
+    assert.equal(failure, null);
+    await once(worker, 'exit');
+  });
+}
