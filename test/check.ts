@@ -7,7 +7,7 @@ const biome = 'node_modules/@biomejs/biome/bin/biome';
 
 /** Name, and the arguments of Node. */
 const CHECKS: readonly (readonly [name: string, ...args: readonly string[]])[] = [
-  ['format and lint', biome, 'ci', '--error-on-warnings'],
+  ['format and lint', biome, 'ci', '--error-on-warnings', '--colors=off', '--max-diagnostics=20'],
   ['types', 'node_modules/typescript/bin/tsc', '-p', '.'],
   ['architecture', '--test', '--test-reporter=dot', 'test/architecture.test.ts'],
   ['tidy', '--test', '--test-reporter=dot', 'test/tidy.test.ts'],

@@ -1,3 +1,27 @@
+/** ` (did you mean X?)`, or nothing where no known name is near. */
+export function didYouMean(typed: string, known: Iterable<string>): string {
+  const name = nearest(typed, known);
+  return name === undefined ? '' : ` (did you mean ${name}?)`;
+}
+
+/**
+ * The known name that a mistyped one most likely meant: fewer than half of its letters differ, case aside;
+ * undefined where none is that near. The first of equally near ones.
+ */
+function nearest(typed: string, known: Iterable<string>): string | undefined {
+  const wanted = typed.slice(0, 100).toLowerCase();
+  let best: string | undefined;
+  let bestDistance = Math.ceil(wanted.length / 2);
+  for (const name of known) {
+    const found = distance(wanted, name.toLowerCase());
+    if (found < bestDistance) {
+      best = name;
+      bestDistance = found;
+    }
+  }
+  return best;
+}
+
 /** Edit distance of two texts: insertions, deletions, replacements and swaps of neighbours cost one each. */
 function distance(left: string, right: string): number {
   let before: number[] = [];
@@ -15,28 +39,4 @@ function distance(left: string, right: string): number {
     previous = current;
   }
   return previous[right.length]!;
-}
-
-/**
- * The known name that a mistyped one most likely meant: fewer than half of its letters differ, case aside;
- * undefined where none is that near. The first of equally near ones.
- */
-export function nearest(typed: string, known: Iterable<string>): string | undefined {
-  const wanted = typed.slice(0, 100).toLowerCase();
-  let best: string | undefined;
-  let bestDistance = Math.ceil(wanted.length / 2);
-  for (const name of known) {
-    const found = distance(wanted, name.toLowerCase());
-    if (found < bestDistance) {
-      best = name;
-      bestDistance = found;
-    }
-  }
-  return best;
-}
-
-/** ` (did you mean X?)`, or nothing where no known name is near. */
-export function didYouMean(typed: string, known: Iterable<string>): string {
-  const name = nearest(typed, known);
-  return name === undefined ? '' : ` (did you mean ${name}?)`;
 }
