@@ -13,7 +13,14 @@ import {
 import type { CacheKey, Dataset, Dropped, Item, JobOptions, Reads, Rejected } from '../core/job.ts';
 import { isDialcodeType } from './corrections.ts';
 import { locationOf } from './location.ts';
-import { contentDataOf, deviceDataOf, dialcodeDataOf, l2DataOf, userDataOf } from './master-data.ts';
+import {
+  contentDataOf,
+  deviceDataOf,
+  dialcodeDataOf,
+  l2DataOf,
+  UNKNOWN_USER,
+  userDataOf,
+} from './master-data.ts';
 import { deviceKey, dropped, emission, type Fault, rejected } from './outcomes.ts';
 import { endOfDayMs, monthsBeforeMs } from './times.ts';
 
@@ -201,10 +208,11 @@ function addDevice({ event, flags, reads, counts }: Draft, did: string | undefin
 /** The flag asks for more than the two fields that every user has by default. */
 function addUser({ event, flags, reads, counts }: Draft, userId: string | undefined): void {
   if (userId === undefined) return;
-  const { isHit, data } = userDataOf(reads.row({ dataset: 'user', key: userId }));
+  const known = userDataOf(reads.row({ dataset: 'user', key: userId }));
   counts.user_total += 1;
-  if (isHit) counts.user_cache_hit += 1;
+  if (known !== undefined) counts.user_cache_hit += 1;
   else counts.user_cache_miss += 1;
+  const data = known ?? UNKNOWN_USER;
   event['userdata'] = { ...objectAt(event, 'userdata'), ...data };
   flags['user_denorm'] = Object.keys(data).length > 2;
 }
@@ -240,7 +248,7 @@ function addContent(draft: Draft, lookups: Lookups, collectionMiss: boolean): vo
     flags['coll_denorm'] = collection !== undefined || collectionMiss;
   }
   if (lookups.l2 !== undefined) {
-    event['l2data'] = l2DataOf(contentRow(lookups.l2));
+    event['l2data'] = l2DataOf(contentRow(lookups.l2)) ?? {};
     flags['l2_denorm'] = true;
   }
 }
