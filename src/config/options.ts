@@ -29,6 +29,7 @@ export const OPTIONS = {
   'http.host': text('127.0.0.1', 'Address to listen on; anything but loopback needs http.allowedHosts.'),
   'http.port': integer(8480, 'Port of the one HTTP server; 0 picks a free one.', 0, 65535),
   'http.allowedHosts': list([], 'Host names besides loopback that requests may name.'),
+  'http.connectionsMax': integer(4096, 'Connections at once; the longest idle gives way to a new one.', 16),
 
   'ingest.bodyBytesMax': integer(
     5 * MIB,
