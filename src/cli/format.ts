@@ -9,6 +9,11 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** A count with its noun: `1 batch`, `1,234 batches`. */
+export function formatCounted(count: number, one: string, many: string): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
 /** Epoch milliseconds as ISO 8601 UTC; the number itself where it is no date. */
 export function formatTime(timeMs: number): string {
   return Number.isFinite(timeMs) && Math.abs(timeMs) <= 8.64e15

@@ -192,7 +192,7 @@ describe('command line with a server', () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^-:1: 400 ERR_BODY_UNREADABLE: .+\n1 batches with 0 events sent: 0 accepted, 1 refused\n$/,
+      /^-:1: 400 ERR_BODY_UNREADABLE: .+\n1 batch with 0 events sent: 0 accepted, 1 refused\n$/,
     );
   });
 

@@ -3,7 +3,7 @@ import { MillraceError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/event.ts';
 import { DATASETS } from '../../core/job.ts';
 import type { Call } from '../call.ts';
-import { formatCount } from '../format.ts';
+import { formatCount, formatCounted } from '../format.ts';
 import { askDocument, findServer } from '../http-client.ts';
 import { groupLines, joinLines, type Line, readLines } from '../read-lines.ts';
 
@@ -25,7 +25,10 @@ export async function loadCache(call: Call): Promise<undefined> {
     call.output.progress(`${formatCount(loaded)} rows`);
   }
   call.output.progress('');
-  call.output.document({ dataset, loaded }, () => `${formatCount(loaded)} rows loaded into ${dataset}\n`);
+  call.output.document(
+    { dataset, loaded },
+    () => `${formatCounted(loaded, 'row', 'rows')} loaded into ${dataset}\n`,
+  );
 }
 
 /** `cache get DATASET KEY`: the row's value. */

@@ -1,7 +1,7 @@
 import type { QueryDocument } from '../../core/documents.ts';
 import type { Json } from '../../core/event.ts';
 import type { Call } from '../call.ts';
-import { formatTable } from '../format.ts';
+import { formatCounted, formatTable } from '../format.ts';
 import { askDocument, findServer } from '../http-client.ts';
 import { readText } from '../read-lines.ts';
 
@@ -29,7 +29,7 @@ function queryText({ columns, rows, truncated }: QueryDocument): string {
     rows.map(row => columns.map(({ name }) => cellText(row[name]))),
     'No rows.',
   );
-  const count = `${rows.length} row${rows.length === 1 ? '' : 's'}`;
+  const count = formatCounted(rows.length, 'row', 'rows');
   if (truncated) return `${table}(${count}, cut at query.rowsMax: there are more)\n`;
   return rows.length === 0 ? table : `${table}(${count})\n`;
 }

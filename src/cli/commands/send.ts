@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
-import { formatBytes, formatCount, printable } from '../format.ts';
+import { formatBytes, formatCount, formatCounted, printable } from '../format.ts';
 import { findServer } from '../http-client.ts';
 import { readBatches } from '../read-batches.ts';
 import { type OutgoingBatch, type SendDocument, type SendTotals, sendBatches } from '../send-batches.ts';
@@ -71,7 +71,7 @@ function showProgress({ output }: Call, bytesInAll: number | undefined): (totals
   return totals => {
     if (Date.now() - shownMs < waitMs) return;
     shownMs = Date.now();
-    const counts = `${formatCount(totals.batches)} batches, ${formatCount(totals.events)} events`;
+    const counts = `${batchesText(totals)}, ${eventsText(totals)}`;
     const text = `${barOf(totals.bytes, bytesInAll)} ${counts}, ${formatCount(totals.refused)} refused`;
     if (output.interactive) output.progress(text);
     else output.note(text);
@@ -92,10 +92,16 @@ function sendText(document: SendDocument): string {
   });
   const hidden = document.refused - lines.length;
   if (hidden > 0) lines.push(`… and ${formatCount(hidden)} more; --json lists them`);
-  const { batches, events, accepted } = document;
-  lines.push(
-    `${formatCount(batches)} batches with ${formatCount(events)} events sent: ` +
-      `${formatCount(accepted)} accepted, ${formatCount(document.refused)} refused`,
-  );
+  const accepted = formatCount(document.accepted);
+  const verdict = `${accepted} accepted, ${formatCount(document.refused)} refused`;
+  lines.push(`${batchesText(document)} with ${eventsText(document)} sent: ${verdict}`);
   return `${lines.join('\n')}\n`;
+}
+
+function batchesText({ batches }: { readonly batches: number }): string {
+  return formatCounted(batches, 'batch', 'batches');
+}
+
+function eventsText({ events }: { readonly events: number }): string {
+  return formatCounted(events, 'event', 'events');
 }

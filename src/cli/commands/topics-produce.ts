@@ -1,6 +1,6 @@
 import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
-import { formatCount } from '../format.ts';
+import { formatCount, formatCounted } from '../format.ts';
 import { askDocument, findServer } from '../http-client.ts';
 import { groupLines, joinLines, readLines } from '../read-lines.ts';
 
@@ -26,5 +26,8 @@ export async function produceTopic(call: Call): Promise<undefined> {
     output.progress(`${formatCount(produced)} records`);
   }
   output.progress('');
-  output.document({ topic: call.arg(0), produced }, () => `${formatCount(produced)} records produced\n`);
+  output.document(
+    { topic: call.arg(0), produced },
+    () => `${formatCounted(produced, 'record', 'records')} produced\n`,
+  );
 }
