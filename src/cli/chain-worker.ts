@@ -5,7 +5,7 @@ import { createLogger } from '../observability/logger.ts';
 import { adoptLayout, remaindersOf } from '../runtime/layout-change.ts';
 import { type RunnerOptions, startRunner } from '../runtime/runner.ts';
 import type { Segment } from '../runtime/segments.ts';
-import { composeLayout } from './compose-jobs.ts';
+import { composeJobs, composeLayout } from './compose-jobs.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
 const CACHE_BYTES_MAX = 64 * 1024 * 1024;
@@ -16,7 +16,8 @@ export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 /** Starts the stream jobs in this thread; resolves when they read. */
 export async function startChain({ config, environment, paths, log: shared, cacheVersion }: WorkerSetup) {
   const logger = createLogger(config['observability.logLevel'], 'chain');
-  const { jobs, layout } = await composeLayout(config);
+  const jobs = await composeJobs(config);
+  const layout = composeLayout(jobs, config);
   const log = connectLog(shared);
   const cache = openCacheReader(paths.cacheFile, cacheVersion, {
     rowsMax: config['cache.rowsMax'],

@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { loadSchemas } from '../adapters/schemas/ajv-schemas.ts';
 import { createMemoryState } from '../adapters/state/memory-state.ts';
 import type { Config } from '../config/options.ts';
-import type { Job } from '../core/job.ts';
+import type { Job, SchemaRegistry } from '../core/job.ts';
 import type { StateStore } from '../core/ports.ts';
 import { createJobs } from '../jobs/index.ts';
 import { type Layout, planLayout } from '../runtime/segments.ts';
@@ -12,6 +11,20 @@ const SCHEMAS_DIRECTORY = fileURLToPath(new URL('../../schemas', import.meta.url
 
 /** The stream jobs in pipeline order, with the options of the configuration and the shipped schemas. */
 export async function composeJobs(config: Config): Promise<readonly Job[]> {
+  // Loaded only where jobs run: the compiled schemas take 15 MB of a thread.
+  const { loadSchemas } = await import('../adapters/schemas/ajv-schemas.ts');
+  return jobsWith(config, await loadSchemas(SCHEMAS_DIRECTORY));
+}
+
+/** The jobs as a thread needs them that lists them and lays them out, but does not run them. */
+export function describeJobs(config: Config): readonly Job[] {
+  const refuse = (): never => {
+    throw new Error('assertion failed: described jobs do not run');
+  };
+  return jobsWith(config, { validateEvent: refuse, validateRouted: refuse });
+}
+
+function jobsWith(config: Config, schemas: SchemaRegistry): readonly Job[] {
   return createJobs({
     options: {
       extract: { eventBytesMax: config['extract.eventBytesMax'] },
@@ -27,7 +40,7 @@ export async function composeJobs(config: Config): Promise<readonly Job[]> {
       },
       route: { validation: config['route.validation'], deduplication: config['route.deduplication'] },
     },
-    schemas: await loadSchemas(SCHEMAS_DIRECTORY),
+    schemas,
     uuid: uuidOf,
     byteLength: text => Buffer.byteLength(text, 'utf8'),
   });
@@ -38,8 +51,7 @@ export function composeTrialState(config: Config): StateStore {
   return createMemoryState(config['dedup.ttlMs']);
 }
 
-/** The jobs with the layout that the configuration gives them. */
-export async function composeLayout(config: Config): Promise<{ jobs: readonly Job[]; layout: Layout }> {
-  const jobs = await composeJobs(config);
-  return { jobs, layout: planLayout(jobs, config['chain.split'], config['topics.store']) };
+/** The layout that the configuration gives the jobs. */
+export function composeLayout(jobs: readonly Job[], config: Config): Layout {
+  return planLayout(jobs, config['chain.split'], config['topics.store']);
 }

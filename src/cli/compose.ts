@@ -10,7 +10,7 @@ import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
 import type { Layout } from '../runtime/segments.ts';
 import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import type { ChainCalls } from './chain-worker.ts';
-import { composeLayout } from './compose-jobs.ts';
+import { composeLayout, describeJobs } from './compose-jobs.ts';
 import { type EnvironmentPaths, prepareDataDirectory } from './data-directory.ts';
 import type { SinksCalls } from './sinks-worker.ts';
 import { startThread, type Thread } from './thread.ts';
@@ -52,7 +52,8 @@ export async function openPipeline(settings: PipelineSettings): Promise<Pipeline
     opened.push(async () => owner.release());
     print(`data    ${paths.root}`);
 
-    const { jobs, layout } = await composeLayout(config);
+    const jobs = describeJobs(config);
+    const layout = composeLayout(jobs, config);
     const log = await openEmbeddedLog(logOptions(config, environment, paths, logger));
     opened.push(() => log.close());
     const cache = openCacheOwner(paths.cacheFile);

@@ -7,7 +7,7 @@ import { createLogger } from '../observability/logger.ts';
 import { type Archive, createArchive } from '../runtime/archive/archive.ts';
 import { archivedTopics } from '../runtime/segments.ts';
 import { startTablesSink } from '../runtime/tables/tables-sink.ts';
-import { composeLayout } from './compose-jobs.ts';
+import { composeLayout, describeJobs } from './compose-jobs.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
 /** What the sinks' thread answers. */
@@ -16,7 +16,7 @@ export type SinksCalls = Awaited<ReturnType<typeof startSinks>>;
 /** Starts the archive and the tables in this thread, as far as they are switched on; resolves when they read. */
 export async function startSinks({ config, environment, paths, log: shared }: WorkerSetup) {
   const logger = createLogger(config['observability.logLevel'], 'sinks');
-  const { layout } = await composeLayout(config);
+  const layout = composeLayout(describeJobs(config), config);
   const log = connectLog(shared);
   const tables = openTables(paths.tablesFile, Date.now());
   const common = { log, config, environment, logger, nowMs: Date.now };
