@@ -6,7 +6,7 @@ type Changed = Record<string, Json | undefined>;
 /**
  * Corrections and defaults of a valid event, as a copy: ids of federated users and of QR codes, the key of dialcode
  * filters, the mark of having been validated, `type`, channel, and the two forms of the time of sync.
- * Source: stream-jobs section 5.3 in its order; 2 after section 19 (16), for texts and lists.
+ * Source: pipeline-preprocessor of the original, in its order; docs/decisions/0003-stream-job-semantics.md.
  * @param nowMs  the time of sync where the event brings none that can be read
  */
 export function correct(event: TelemetryEvent, channelDefault: string, nowMs: number): TelemetryEvent {

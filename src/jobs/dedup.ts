@@ -8,7 +8,7 @@ const COUNTS = { unique_event_count: 0, duplicate_event_count: 0, duplicate_skip
 /**
  * Drops events of the listed producers whose `mid` was seen within the TTL; the first of equal ones is kept.
  * Events of other producers pass with `flags.pp_duplicate_skipped`; they count as unique and as skipped.
- * Source: stream-jobs sections 2.5 and 5.4.
+ * Source: pipeline-preprocessor of the original; docs/decisions/0003-stream-job-semantics.md.
  */
 export function createDedup(deps: JobDeps): Job {
   const producers = new Set(deps.options.dedup.producers);

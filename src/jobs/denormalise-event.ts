@@ -58,7 +58,7 @@ interface Draft {
   readonly counts: Counts;
 }
 
-/** Adds master data to events; shared by the branches of events and of summaries. Sections 6.4 to 6.9. */
+/** Adds master data to events; shared by the branches of events and of summaries. */
 export interface Denormaliser {
   /** Rows that {@link Denormaliser.denormalise} asks for; none where the event is refused. */
   rowsFor(item: Item): readonly CacheKey[];

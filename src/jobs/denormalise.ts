@@ -4,7 +4,8 @@ import { deviceKey, emission, emitted, movedCounters, verdict } from './outcomes
 
 /**
  * Adds what the master datasets know of an event's device, user, dialcode, content and place; drops events that are
- * too old or of a skipped kind. All rows of a batch are read at once. Source: stream-jobs section 6.
+ * too old or of a skipped kind. All rows of a batch are read at once.
+ * Source: de-normalization of the original; docs/decisions/0003-stream-job-semantics.md.
  */
 export function createDenormalise(deps: JobDeps): Job {
   const denormaliser = createDenormaliser(deps.options.denormalise);

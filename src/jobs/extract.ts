@@ -33,7 +33,8 @@ interface Pass {
 /**
  * Opens client batches into events: drops batches whose `params.msgid` was seen, stamps each event with the batch's
  * `syncts`, sets aside what is too large or no object, and makes one audit LOG per batch. `unique_event_count` and
- * `duplicate_event_count` count batches, as in the original. Source: stream-jobs sections 4.1 to 4.3.
+ * `duplicate_event_count` count batches, as in the original.
+ * Source: telemetry-extractor of the original; docs/decisions/0003-stream-job-semantics.md.
  */
 export function createExtract(deps: JobDeps): Job {
   return {

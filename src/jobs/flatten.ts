@@ -21,7 +21,7 @@ type Branch = 'telemetry.unique.primary' | 'telemetry.unique.secondary';
 /**
  * Routes unique events by eid and makes one SHARE_ITEM event of each item shared. ERROR goes its own way; everything
  * else goes to `telemetry.unique` and to one of the branches, AUDIT also to `telemetry.audit`.
- * Source: stream-jobs sections 5.5 and 5.6, newest generation.
+ * Source: pipeline-preprocessor of the original, newest generation.
  */
 export function createFlatten(deps: JobDeps): Job {
   const secondaryEids = new Set(deps.options.flatten.secondaryEids);

@@ -3,7 +3,7 @@ import { type JsonObject, objectAt, type TelemetryEvent, textAt } from '../core/
 /**
  * Where the event's user is: what the profile says, else what was declared on the device, else what its address
  * resolved to. A candidate without a state is none, and an empty district is left out, so that no location is ever
- * an empty text. Source: stream-jobs sections 6.9 and 19 (14).
+ * an empty text. Source: de-normalization of the original; docs/decisions/0003-stream-job-semantics.md.
  */
 export function locationOf(event: TelemetryEvent): JsonObject | undefined {
   const user = objectAt(event, 'userdata');

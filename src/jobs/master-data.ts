@@ -37,7 +37,7 @@ const L2_FIELDS = normalised(
   'gradeLevel',
 );
 
-/** `devicedata` of a row as a Redis hash holds it, all values text; undefined on a miss. Section 6.5. */
+/** `devicedata` of a row as a Redis hash holds it, all values text; undefined on a miss. */
 export const deviceDataOf = rememberedByRow((row): JsonObject | undefined => {
   const device = pick(row, DEVICE_FIELDS, fromHash);
   if (device === undefined) return undefined;
@@ -61,7 +61,7 @@ export const deviceDataOf = rememberedByRow((row): JsonObject | undefined => {
   };
 });
 
-/** The user's fields, with defaults for sign-in and log-in; undefined on a miss. Section 6.6. */
+/** The user's fields, with defaults for sign-in and log-in; undefined on a miss. */
 export const userDataOf = rememberedByRow((row): JsonObject | undefined => {
   const user = pick(row, USER_FIELDS, fromHash);
   return user === undefined ? undefined : { ...UNKNOWN_USER, ...user };
@@ -70,17 +70,17 @@ export const userDataOf = rememberedByRow((row): JsonObject | undefined => {
 /** What stands for a user of whom nothing is known. */
 export const UNKNOWN_USER: JsonObject = { usersignintype: 'Anonymous', userlogintype: 'NA' };
 
-/** `dialcodedata`, times as epoch ms; undefined on a miss. Section 6.7, and the dialcode service's own spelling. */
+/** `dialcodedata`, times as epoch ms; undefined on a miss. Reads the spelling of the dialcode service too. */
 export const dialcodeDataOf = rememberedByRow(row =>
   withTimes(pick(row, DIALCODE_FIELDS), ['generatedon', 'publishedon']),
 );
 
-/** `contentdata` or `collectiondata`, times as epoch ms; undefined on a miss. Section 6.8. */
+/** `contentdata` or `collectiondata`, times as epoch ms; undefined on a miss. */
 export const contentDataOf = rememberedByRow(row =>
   withTimes(pick(row, CONTENT_FIELDS), ['lastsubmittedon', 'lastupdatedon', 'lastpublishedon']),
 );
 
-/** `l2data`; undefined on a miss. Section 6.8. */
+/** `l2data`; undefined on a miss. */
 export const l2DataOf = rememberedByRow(row => pick(row, L2_FIELDS));
 
 /**

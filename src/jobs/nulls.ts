@@ -4,7 +4,7 @@ import { isObject, type Json, type TelemetryEvent } from '../core/event.ts';
 const DEPTH_MAX = 1000;
 
 /** An event as it was found to be, and what the check says of it. */
-export interface Checked<T> {
+interface Checked<T> {
   readonly event: TelemetryEvent;
   readonly answer: T;
 }

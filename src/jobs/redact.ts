@@ -5,9 +5,10 @@ import { deviceKey, emission, emitted, movedCounters, verdict } from './outcomes
 const COUNTS = { skipped_event_count: 0, cache_hit_count: 0, cache_miss_count: 0 };
 
 /**
- * Empties the answers to registration questions (names, phone numbers) before anything else sees them; the event as
- * it came goes, as a copy, to `telemetry.assess.raw` alone. An event that names no question is counted as skipped
- * and passes as it is; events of other eids pass uncounted. Source: stream-jobs section 4.4.
+ * Empties the answers to registration questions (names, phone numbers) before the event goes on; a copy of it as it
+ * came goes to `telemetry.assess.raw` and nowhere else. An event that names no question is counted as skipped
+ * and passes as it is; events of other eids pass uncounted.
+ * Source: the redactor of telemetry-extractor of the original.
  */
 export function createRedact(deps: JobDeps): Job {
   const eids = new Set(deps.options.redact.eids);

@@ -19,7 +19,8 @@ const NO_MID: Fault = { code: 'ERR_DEDUP_KEY_MISSING', reason: 'the event has no
 /**
  * The last job: drops events of any producer whose `mid` was seen, checks the others, and routes them to the topic
  * that is queried. An event that fails the check leaves no mark, so it passes once corrected and replayed; one
- * without mid is rejected (the original called it a duplicate). Source: stream-jobs sections 8 and 19 (7, 19).
+ * without mid is rejected (the original called it a duplicate).
+ * Source: druid-events-validator of the original; docs/decisions/0003-stream-job-semantics.md.
  */
 export function createRoute(deps: JobDeps): Job {
   const { deduplication } = deps.options.route;

@@ -8,7 +8,7 @@ export const CHECK_COUNTS = { validation_success_message_count: 0, validation_fa
 
 /**
  * Holds a denormalised event against the schema of where it goes: the event with its flag, or the reject.
- * Source: stream-jobs section 8, step 2.
+ * Source: druid-events-validator of the original.
  */
 export function checkRouted(
   event: TelemetryEvent,

@@ -11,7 +11,7 @@ interface Transfer {
 /**
  * One SHARE_ITEM event for each transfer of each item of a SHARE event, or for the item where it lists none.
  * The mid is the share's with an id made from the event's place and the item's, so a replay makes the same events.
- * Source: stream-jobs section 5.6.
+ * Source: pipeline-preprocessor of the original, newest generation.
  * @returns events in the order of the items; `itemCount` counts items, also those with an empty list of transfers
  */
 export function shareItemsOf(

@@ -25,7 +25,8 @@ interface Pass {
 /**
  * The branch of derived events: drops summaries whose `mid` was seen, keeps a copy of every other one on
  * `telemetry.derived.unique`, denormalises, checks and routes them. A summary without mid is taken as unique; one that
- * is rejected leaves no mark. Source: stream-jobs sections 7 and 19 (7, 19).
+ * is rejected leaves no mark.
+ * Source: summary-denormalization of the original; docs/decisions/0003-stream-job-semantics.md.
  */
 export function createSummariseRoute(deps: JobDeps): Job {
   const denormaliser = createDenormaliser(deps.options.denormalise);

@@ -18,7 +18,8 @@ const NO_SCHEMA: Fault = {
 
 /**
  * Holds each event against the schema of its eid, then corrects and completes the valid ones. LOG leaves the chain
- * here: it is neither deduplicated nor denormalised. Source: stream-jobs sections 5.2, 5.3 and 19 (18, 19).
+ * here: it is neither deduplicated nor denormalised.
+ * Source: pipeline-preprocessor of the original; docs/decisions/0003-stream-job-semantics.md.
  */
 export function createValidate(deps: JobDeps): Job {
   return {

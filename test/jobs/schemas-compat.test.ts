@@ -14,10 +14,10 @@ const FOLDER = join(
   process.env['MILLRACE_SHARED_DATA'] ?? join(ROOT, '../shared/data'),
   'telemetry-schemas-3.0',
 );
-const EIDS =
-  'start end impression interact assess response interrupt feedback share audit error heartbeat log search exdata'.split(
-    ' ',
-  );
+const EIDS = [
+  ...['start', 'end', 'impression', 'interact', 'assess', 'response', 'interrupt', 'feedback', 'share'],
+  ...['audit', 'error', 'heartbeat', 'log', 'search', 'exdata'],
+];
 const EVENTS = 6000;
 
 type Tree = { [key: string]: unknown } | unknown[];
