@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
+import { openLocalObjects } from '../../src/adapters/objects/local-objects.ts';
+import { openTables } from '../../src/adapters/tables/sqlite-tables.ts';
+import type { Log, ObjectStore, TableStore } from '../../src/core/ports.ts';
+import type { Headers, LogRecord } from '../../src/core/record.ts';
+import { TOPICS } from '../../src/core/topics.ts';
+import { createLogger } from '../../src/observability/logger.ts';
+import { type ArchiveOptions, createArchive } from '../../src/runtime/archive/archive.ts';
+import { startTablesSink } from '../../src/runtime/tables/tables-sink.ts';
+
+export const ENVIRONMENT = 'local';
+export const DAY_MS = 86_400_000;
+/** 2024-05-01T00:00:00Z */
+export const NOW_MS = 1_714_521_600_000;
+export const TOPIC_SPECS = Object.keys(TOPICS).map(name => ({
+  topic: `${ENVIRONMENT}.${name}`,
+  partitions: 1,
+}));
+export const ARCHIVED_TOPICS = TOPIC_SPECS.map(({ topic }) => topic).filter(
+  topic => !topic.includes('archive'),
+);
+export const LOGGER = createLogger('fatal', 'test');
+
+export const ARCHIVE_CONFIG: ArchiveOptions['config'] = {
+  'archive.codec': 'zstd',
+  'archive.objectBytes': 1024 * 1024,
+  'archive.openBytesMax': 4 * 1024 * 1024,
+  'archive.openMsMax': 300_000,
+  'chain.batchBytesMax': 1024 * 1024,
+};
+export const TABLES_CONFIG = {
+  'tables.batchRowsMax': 100,
+  'tables.retentionDays': 7,
+  'chain.batchBytesMax': 1024 * 1024,
+};
+
+/** A folder that goes with the test. */
+export function scratch(t: TestContext): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-sinks-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export function openScratchTables(t: TestContext) {
+  const file = path.join(scratch(t), 'tables.sqlite');
+  const tables = openTables(file, NOW_MS);
+  t.after(() => tables.close());
+  return { file, tables };
+}
+
+/** Appends one record; answers its offset. */
+export async function append(
+  log: Log,
+  topic: string,
+  record: { value: string | Uint8Array; headers?: Headers; timeMs?: number; partition?: number },
+): Promise<number> {
+  const value = typeof record.value === 'string' ? Buffer.from(record.value) : record.value;
+  const { headers = {}, timeMs = NOW_MS, partition = 0 } = record;
+  const { baseOffsets } = await log.commit({
+    appends: [
+      { topic: `${ENVIRONMENT}.${topic}`, partition, records: [{ key: null, timeMs, headers, value }] },
+    ],
+  });
+  return baseOffsets[0]!;
+}
+
+/** A record as a reader of the log gets it. */
+export function logRecord(
+  topic: string,
+  value: string | Uint8Array,
+  part: Partial<LogRecord> = {},
+): LogRecord {
+  return {
+    topic: `${ENVIRONMENT}.${topic}`,
+    partition: 0,
+    offset: 0,
+    key: null,
+    timeMs: NOW_MS,
+    headers: {},
+    value: typeof value === 'string' ? Buffer.from(value) : value,
+    ...part,
+  };
+}
+
+/** An archive on a memory log, started; stops with the test. */
+export async function startArchive(t: TestContext, options: Partial<ArchiveOptions> = {}) {
+  const folder = scratch(t);
+  const log = options.log ?? openMemoryLog(TOPIC_SPECS);
+  const objects: ObjectStore = options.objects ?? (await openLocalObjects(path.join(folder, 'archive')));
+  const tables = openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
+  t.after(() => tables.close());
+  const archive = createArchive({
+    log,
+    objects,
+    index: tables,
+    config: ARCHIVE_CONFIG,
+    environment: ENVIRONMENT,
+    topics: ARCHIVED_TOPICS,
+    logger: LOGGER,
+    nowMs: () => NOW_MS,
+    ...options,
+  });
+  archive.start();
+  t.after(() => archive.stop());
+  return { archive, log, objects, tables, folder };
+}
+
+/** The tables' sink on a log, started; stops with the test. */
+export async function startTables(t: TestContext, log: Log, tables: TableStore, nowMs = () => NOW_MS) {
+  const sink = await startTablesSink({
+    log,
+    tables,
+    config: TABLES_CONFIG,
+    environment: ENVIRONMENT,
+    logger: LOGGER,
+    nowMs,
+  });
+  t.after(() => sink.stop());
+  return sink;
+}
+
+/** Waits until the claim holds; fails after 5 s. */
+export async function until(what: string, claim: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + 5_000;
+  while (!(await claim())) {
+    if (Date.now() > endMs) throw new Error(`not within 5 s: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}

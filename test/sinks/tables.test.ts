@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { type TestContext, test } from 'node:test';
+import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
+import { openTableReader } from '../../src/adapters/tables/sqlite-reader.ts';
+import { openTables } from '../../src/adapters/tables/sqlite-tables.ts';
+import { MillraceError } from '../../src/core/errors.ts';
+import { RELATIONS, type RelationName } from '../../src/core/relations.ts';
+import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
+import {
+  append,
+  DAY_MS,
+  ENVIRONMENT,
+  logRecord,
+  NOW_MS,
+  openScratchTables,
+  scratch,
+  startArchive,
+  startTables,
+  TOPIC_SPECS,
+  until,
+} from './setting.ts';
+
+function readRows(t: TestContext, file: string) {
+  const database = new DatabaseSync(file, { readOnly: true });
+  t.after(() => database.close());
+  return (sql: string) =>
+    database
+      .prepare(sql)
+      .all()
+      .map(row => ({ ...row }));
+}
+
+const headers = (offset: number, job: string, cause: Record<string, string> = {}) => ({
+  source: `local.telemetry.ingest:0:${offset}:0`,
+  receivedAtMs: String(NOW_MS + offset),
+  job,
+  ...cause,
+});
+
+test('the schema has the columns that the relations name', t => {
+  const { file } = openScratchTables(t);
+  const rows = readRows(t, file);
+  for (const relation of Object.keys(RELATIONS) as RelationName[]) {
+    const columns = rows(`SELECT name FROM pragma_table_info('${relation}')`).map(row => row['name']);
+    assert.deepEqual([...columns].sort(), [...RELATIONS[relation]].sort(), relation);
+  }
+});
+
+test('opening again changes nothing; a newer schema is refused', t => {
+  const file = path.join(scratch(t), 'tables.sqlite');
+  openTables(file, NOW_MS).close();
+  openTables(file, NOW_MS + 1).close();
+  const database = new DatabaseSync(file);
+  const ledger = database.prepare('SELECT number, applied_at FROM migrations ORDER BY number').all();
+  assert.deepEqual(
+    ledger.map(row => ({ ...row })),
+    [
+      { number: 1, applied_at: NOW_MS },
+      { number: 2, applied_at: NOW_MS },
+    ],
+  );
+  database.exec("INSERT INTO migrations VALUES (3, '0003-later.sql', 0)");
+  database.close();
+  assert.throws(() => openTables(file, NOW_MS), { code: 'ERR_DATA_FORMAT' });
+});
+
+test('rows that are there already are left as they are', async t => {
+  const { file, tables } = openScratchTables(t);
+  const first = tableRowsOf(logRecord('druid.events.log', '{"mid":"a"}'), ENVIRONMENT);
+  await tables.insert(first);
+  await tables.insert([...first, ...tableRowsOf(logRecord('druid.events.log', '{"mid":"b"}'), ENVIRONMENT)]);
+  assert.deepEqual(readRows(t, file)('SELECT mid FROM events'), [{ mid: 'a' }]);
+});
+
+test('old rows are deleted, in steps, from every relation', async t => {
+  const { file, tables } = openScratchTables(t);
+  const topics = [
+    'druid.events.log',
+    'telemetry.failed',
+    'telemetry.duplicate',
+    'telemetry.audit',
+    'telemetry.dropped',
+  ];
+  for (let offset = 0; offset < 10; offset++) {
+    const record = { offset, headers: { receivedAtMs: String(offset * 100) } };
+    for (const topic of topics) await tables.insert(tableRowsOf(logRecord(topic, '{}', record), ENVIRONMENT));
+  }
+  assert.equal(await tables.expire(500, 3), 15);
+  assert.equal(await tables.expire(500, 3), 10);
+  assert.equal(await tables.expire(500, 3), 0);
+  const rows = readRows(t, file);
+  for (const relation of ['events', 'failed', 'duplicates', 'audit', 'dropped']) {
+    assert.deepEqual(rows(`SELECT min("offset") AS first, count(*) AS count FROM ${relation}`), [
+      { first: 5, count: 5 },
+    ]);
+  }
+});
+
+test('the sink stores each record once, goes on where it was, and lets old rows go', async t => {
+  const log = openMemoryLog(TOPIC_SPECS);
+  const { file, tables } = openScratchTables(t);
+  const rows = readRows(t, file);
+  const first = await startTables(t, log, tables);
+  for (let i = 0; i < 250; i++) {
+    await append(log, 'druid.events.telemetry', { value: `{"mid":"m${i}"}`, headers: headers(i, 'route') });
+  }
+  await append(log, 'druid.events.summary', { value: '{"eid":"ME_X"}', headers: headers(250, 'route') });
+  await append(log, 'telemetry.ingest', { value: '{}' });
+  await until('all are stored', () => first.isCaughtUp() && rows('SELECT * FROM events').length === 251);
+  await first.stop();
+  assert.equal(rows('SELECT * FROM summaries').length, 1);
+
+  await append(log, 'telemetry.failed', { value: '{}', headers: headers(251, 'validate') });
+  const offsets = (await log.describe()).offsets;
+  assert.equal(offsets.find(row => row.topic === 'local.druid.events.telemetry')?.offset, 250);
+  const second = await startTables(t, log, tables, () => NOW_MS + 8 * DAY_MS);
+  await until('the rest is stored', () => second.isCaughtUp());
+  await until('old rows are gone', () => rows('SELECT * FROM events').length === 0);
+});
+
+test('a store that fails is waited for; nothing is skipped', async t => {
+  const log = openMemoryLog(TOPIC_SPECS);
+  const { file, tables } = openScratchTables(t);
+  let failures = 3;
+  const failing = {
+    ...tables,
+    async insert(rows: Parameters<typeof tables.insert>[0]) {
+      if (failures-- > 0) throw new MillraceError('ERR_DISK_FULL', 'no room');
+      await tables.insert(rows);
+    },
+  };
+  await append(log, 'druid.events.log', { value: '{"mid":"a"}', headers: headers(0, 'extract') });
+  const sink = await startTables(t, log, failing);
+  await until('it says so', () => sink.trouble()?.code === 'ERR_DISK_FULL');
+  assert.equal(sink.isCaughtUp(), false);
+  await until('it is over', () => sink.isCaughtUp() && sink.trouble() === null);
+  assert.deepEqual(readRows(t, file)('SELECT mid FROM events'), [{ mid: 'a' }]);
+});
+
+async function openTrace(t: TestContext) {
+  const { archive, log, tables, folder } = await startArchive(t);
+  const sink = await startTables(t, log, tables);
+  const settle = async () => {
+    await until('all are stored', () => sink.isCaughtUp());
+    await archive.flush();
+  };
+  const reader = openTableReader({
+    file: path.join(folder, 'tables.sqlite'),
+    environment: ENVIRONMENT,
+    redactEids: ['ASSESS', 'RESPONSE'],
+  });
+  t.after(() => reader.close());
+  return { archive, log, settle, reader };
+}
+
+test('a trace tells each stage, the copies, and the line in the archive', async t => {
+  const { archive, log, settle, reader } = await openTrace(t);
+  const event = { eid: 'ASSESS', mid: 'x' };
+  for (let i = 0; i < 7; i++) {
+    await append(log, 'druid.events.telemetry', {
+      value: `{"mid":"other${i}"}`,
+      timeMs: NOW_MS + (i % 2) * DAY_MS,
+    });
+  }
+  await append(log, 'telemetry.assess.raw', { value: JSON.stringify(event), headers: headers(3, 'redact') });
+  const value = JSON.stringify({ ...event, type: 'events' });
+  await append(log, 'druid.events.telemetry', {
+    value,
+    headers: headers(3, 'route'),
+    timeMs: NOW_MS + DAY_MS,
+  });
+  const cause = { code: 'ERR_DUPLICATE', reason: 'seen' };
+  await append(log, 'telemetry.duplicate', { value, headers: headers(9, 'dedup', cause) });
+  await settle();
+
+  const { sightings } = reader.trace('x');
+  assert.deepEqual(
+    sightings.map(({ source, receivedAtMs }) => [source, receivedAtMs]),
+    [
+      [{ topic: 'local.telemetry.ingest', partition: 0, offset: 3, index: 0 }, NOW_MS + 3],
+      [{ topic: 'local.telemetry.ingest', partition: 0, offset: 9, index: 0 }, NOW_MS + 9],
+    ],
+  );
+  assert.deepEqual(
+    sightings[0]?.stages.map(stage => [stage.stage, stage.outcome, stage.topic, stage.offset]),
+    [
+      ['extract', 'emit', null, null],
+      ['redact', 'emit', null, null],
+      ['redact', 'emit', 'local.telemetry.assess.raw', 0],
+      ['validate', 'emit', null, null],
+      ['dedup', 'emit', null, null],
+      ['flatten', 'emit', null, null],
+      ['denormalise', 'emit', null, null],
+      ['route', 'emit', 'local.druid.events.telemetry', 7],
+    ],
+  );
+  assert.deepEqual(sightings[1]?.stages.at(-1), {
+    stage: 'dedup',
+    timeMs: NOW_MS + 9,
+    topic: 'local.telemetry.duplicate',
+    partition: 0,
+    offset: 0,
+    outcome: 'drop',
+    code: 'ERR_DUPLICATE',
+    reason: 'seen',
+    pointer: null,
+  });
+  for (const { object, line } of sightings.flatMap(({ archive }) => archive)) {
+    const lines = Buffer.from(await archive.read(object))
+      .toString()
+      .split('\n');
+    assert.equal(JSON.parse(lines[line - 1]!).mid, 'x', `${object} line ${line}`);
+  }
+  assert.equal(sightings[0]?.archive.length, 2);
+});
+
+test('a path ends where the event ended, and begins where it was made', async t => {
+  const { log, settle, reader } = await openTrace(t);
+  const stagesOf = (mid: string) => reader.trace(mid).sightings[0]?.stages.map(stage => stage.stage);
+  const put = (topic: string, eid: string, job: string, source = 'telemetry.ingest') =>
+    append(log, topic, {
+      value: JSON.stringify({ eid, mid: `${topic} ${eid} ${job}` }),
+      headers: { ...headers(1, job), source: `${source}:0:1:0` },
+    });
+  await put('telemetry.failed', 'START', 'extract');
+  await put('druid.events.log', 'LOG', 'extract');
+  await put('druid.events.log', 'LOG', 'validate');
+  await put('telemetry.failed', 'RESPONSE', 'validate');
+  await put('telemetry.dropped', 'START', 'denormalise');
+  await put('druid.events.telemetry', 'SHARE_ITEM', 'route');
+  await put('druid.events.summary', 'ME_WORKFLOW_SUMMARY', 'summarise-route', 'local.telemetry.derived');
+  await settle();
+  assert.deepEqual(stagesOf('telemetry.failed START extract'), ['extract']);
+  assert.deepEqual(stagesOf('druid.events.log LOG extract'), ['extract']);
+  assert.deepEqual(stagesOf('druid.events.log LOG validate'), ['extract', 'validate']);
+  assert.deepEqual(stagesOf('telemetry.failed RESPONSE validate'), ['extract', 'redact', 'validate']);
+  assert.deepEqual(stagesOf('telemetry.dropped START denormalise'), [
+    'extract',
+    'validate',
+    'dedup',
+    'flatten',
+    'denormalise',
+  ]);
+  assert.deepEqual(stagesOf('druid.events.telemetry SHARE_ITEM route'), ['flatten', 'denormalise', 'route']);
+  assert.deepEqual(stagesOf('druid.events.summary ME_WORKFLOW_SUMMARY summarise-route'), ['summarise-route']);
+  assert.deepEqual(reader.trace('nobody'), { mid: 'nobody', sightings: [] });
+  assert.deepEqual(reader.trace("' OR 1=1 --").sightings, []);
+});
+
+test('rejected events are paged newest first, each once, under every filter', async t => {
+  const { log, settle, reader } = await openTrace(t);
+  for (let i = 0; i < 40; i++) {
+    const job = i % 2 === 0 ? 'validate' : 'route';
+    const cause = {
+      code: i % 3 === 0 ? 'ERR_SCHEMA_NOT_FOUND' : 'ERR_SCHEMA_VIOLATION',
+      reason: 'r',
+      pointer: '/a',
+    };
+    // Several of the same time: the order must not depend on it.
+    const head = { ...headers(i, job, cause), receivedAtMs: String(NOW_MS + Math.floor(i / 5)) };
+    await append(log, 'telemetry.failed', { value: JSON.stringify({ mid: `m${i}`, i }), headers: head });
+  }
+  await settle();
+  const all = (filter: Parameters<typeof reader.failed>[0]) => {
+    const mids: (string | null)[] = [];
+    let after: string | null = null;
+    do {
+      const page: ReturnType<typeof reader.failed> = reader.failed({
+        ...filter,
+        limit: 7,
+        ...(after !== null && { after }),
+      });
+      mids.push(...page.failed.map(row => row.mid));
+      after = page.next;
+    } while (after !== null);
+    return mids;
+  };
+  const expected = (keep: (i: number) => boolean) =>
+    Array.from({ length: 40 }, (_, i) => 39 - i)
+      .filter(keep)
+      .map(i => `m${i}`);
+  assert.deepEqual(
+    all({}),
+    expected(() => true),
+  );
+  assert.deepEqual(
+    all({ code: 'ERR_SCHEMA_NOT_FOUND' }),
+    expected(i => i % 3 === 0),
+  );
+  assert.deepEqual(
+    all({ job: 'route' }),
+    expected(i => i % 2 === 1),
+  );
+  assert.deepEqual(
+    all({ job: 'route', code: 'ERR_SCHEMA_NOT_FOUND' }),
+    expected(i => i % 6 === 3),
+  );
+  assert.deepEqual(
+    all({ fromMs: NOW_MS + 2, toMs: NOW_MS + 4 }),
+    expected(i => i >= 10 && i < 20),
+  );
+
+  const { failed } = reader.failed({ limit: 1 });
+  const { event, ...row } = reader.failedEvent(failed[0]!.id);
+  assert.deepEqual([row, event], [failed[0], { mid: 'm39', i: 39 }]);
+  for (const id of ['x', 'local.telemetry.failed:0:99', '']) {
+    assert.throws(() => reader.failedEvent(id), { code: 'ERR_NOT_FOUND' });
+  }
+  assert.throws(() => reader.failed({ after: 'x' }), { code: 'ERR_REQUEST_INVALID' });
+});
+
+test('look-ups are served by an index', async t => {
+  const { file } = openScratchTables(t);
+  const rows = readRows(t, file);
+  const order = 'ORDER BY received_at DESC, topic DESC, partition DESC, "offset" DESC LIMIT 101';
+  for (const where of [
+    '',
+    "WHERE code = 'a'",
+    "WHERE job = 'a'",
+    "WHERE job = 'a' AND code = 'b'",
+    'WHERE received_at < 5',
+  ]) {
+    const plan = rows(`EXPLAIN QUERY PLAN SELECT id FROM failed ${where} ${order}`).map(row =>
+      String(row['detail']),
+    );
+    assert.ok(
+      plan.every(detail => detail.includes('INDEX failed_') && !detail.includes('TEMP B-TREE')),
+      `${where}: ${plan}`,
+    );
+  }
+  for (const relation of Object.keys(RELATIONS)) {
+    const [plan] = rows(`EXPLAIN QUERY PLAN SELECT * FROM ${relation} WHERE mid = 'a'`);
+    assert.match(String(plan?.['detail']), new RegExp(`USING INDEX ${relation}_mid`));
+  }
+});
