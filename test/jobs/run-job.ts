@@ -78,7 +78,7 @@ export interface World {
 }
 
 /** Reads over a world: a mark lives for the TTL; only what the plan named is there. */
-export function readsOf(job: Job, items: readonly Item[], world: World = {}): Reads {
+function readsOf(job: Job, items: readonly Item[], world: World = {}): Reads {
   const plan = job.plan(items);
   const planned = new Set([
     ...plan.marks.map(({ space, key }) => `${space} ${key}`),
