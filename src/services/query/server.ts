@@ -9,6 +9,7 @@ import { type IngestHandler, matchesIngest } from '../ingest/ingest.ts';
 import type { IngestMeter } from '../ingest/meter.ts';
 import { isSendable } from './access.ts';
 import { createApi } from './api.ts';
+import { limitConnections } from './connections.ts';
 import { isLoopback } from './origin.ts';
 
 /** What the server is made with. */
@@ -64,7 +65,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     else api.handle(request, response);
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.maxConnections = CONNECTIONS_MAX;
+  limitConnections(server, options.config['http.connectionsMax']);
   server.on('clientError', refuseMalformed);
   address.port = await listen(server, host, options.config['http.port']);
   // A connection that could not be accepted; without a listener it would end the process.
@@ -82,8 +83,6 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
 
 /** As the original, which raised it above the idle timeout of the proxies before it. */
 const KEEP_ALIVE_MS = 300_000;
-/** Connections at once; further ones are closed unanswered. An idle one costs about 10 KB. */
-const CONNECTIONS_MAX = 16_384;
 const HEADER_BYTES_MAX = 16 * 1024;
 const DRAIN_MS_MAX = 10_000;
 
