@@ -167,9 +167,13 @@ export function decodeHeader(bytes: Buffer): FrameHeader | null {
   };
 }
 
-/** Index of the next place at or after `from` where a frame might start, or -1. */
-export function findMagic(bytes: Buffer, from: number): number {
-  return bytes.indexOf(MAGIC_BYTES, from);
+/** Index in `bytes`, whose first one has the address, of the first whole fixed part of a frame; -1 where none is. */
+export function findFrame(bytes: Buffer, address: number): number {
+  let at = bytes.indexOf(MAGIC_BYTES);
+  while (at >= 0 && headerBytesOf(bytes.subarray(at), address + at) === undefined) {
+    at = bytes.indexOf(MAGIC_BYTES, at + 1);
+  }
+  return at;
 }
 
 /** The meta of a header; safe to parse, for the header's CRC covers it. */

@@ -58,17 +58,16 @@ export async function recoverLog(paths: LogPaths, topics: TopicTable, logger: Lo
   const index = checkpoint instanceof LogIndex ? checkpoint : new LogIndex();
   declareTopics(index, topics);
   await setAsideStrays(paths, index, logger);
-  const lost = await checkSegments(paths, index);
+  const checked = await checkSegments(paths, index);
 
   const files = await listSegments(paths.journal);
   const tail = await scanTail({ files, index, fresh: !(checkpoint instanceof LogIndex) });
-  for (const range of [...lost, ...tail.lost]) {
-    logger.warn({ ...range }, 'log records cannot be read, offsets quarantined');
-  }
-  return {
-    index,
-    appendable: await settleTail(paths, index, { tail, isDamaged: lost.length + tail.lost.length > 0 }),
-  };
+  // Only now are the groups' offsets those of the end, which is what retention went by.
+  const unread = checked.retired.flatMap(range => unreadPart(index, range));
+  for (const range of unread) index.quarantine(range);
+  const lost = [...checked.lost, ...unread, ...tail.lost];
+  for (const range of lost) logger.warn({ ...range }, 'log records cannot be read, offsets quarantined');
+  return { index, appendable: await settleTail(paths, index, { tail, isDamaged: lost.length > 0 }) };
 }
 
 /** Makes every declared partition known; throws ERR_CONFIG_INVALID where a topic has fewer than before. */
@@ -94,32 +93,30 @@ async function setAsideStrays(paths: LogPaths, index: LogIndex, logger: Logger):
   }
 }
 
-/** Holds the checkpoint's segments against the files: what is gone or short is surveyed. */
-async function checkSegments(paths: LogPaths, index: LogIndex): Promise<readonly QuarantinedRange[]> {
+/**
+ * Holds the checkpoint's segments against the files. `lost` is what short and missing ones held and is
+ * quarantined; `retired` what the oldest held that are gone: retention removes a file before the checkpoint
+ * says so, so that it works on a full disk.
+ */
+async function checkSegments(paths: LogPaths, index: LogIndex) {
   const lost: QuarantinedRange[] = [];
-  let isOldest = true;
+  const retired: QuarantinedRange[] = [];
   for (const summary of [...index.segments]) {
     const path = segmentPath(paths.journal, summary.base);
     const bytes = await fileBytes(path);
-    if (bytes !== undefined && summary.base + bytes >= summary.end) {
-      isOldest = false;
-      continue;
-    }
-    // Retention removes a file before the checkpoint says so: the oldest ones may rightly be gone.
+    if (bytes !== undefined && summary.base + bytes >= summary.end) continue;
     const ranges = await surveySegment(path, summary);
-    lost.push(...(bytes === undefined && isOldest ? ranges.flatMap(range => unread(index, range)) : ranges));
+    const isOldest = index.segments[0] === summary;
+    (bytes === undefined && isOldest ? retired : lost).push(...ranges);
     if (bytes === undefined) index.segments.splice(index.segments.indexOf(summary), 1);
-    else {
-      isOldest = false;
-      summary.end = summary.base + bytes;
-    }
+    else summary.end = summary.base + bytes;
   }
   for (const range of lost) index.quarantine(range);
-  return lost;
+  return { lost, retired };
 }
 
-/** The part of a range that a group has yet to read. */
-function unread(index: LogIndex, range: QuarantinedRange): readonly QuarantinedRange[] {
+/** The part of a range that a group has yet to read; none where no group reads it. */
+function unreadPart(index: LogIndex, range: QuarantinedRange): readonly QuarantinedRange[] {
   const rows = [...index.groupOffsets()].filter(
     row => row.topic === range.topic && row.partition === range.partition,
   );

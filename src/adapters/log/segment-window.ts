@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { decodeHeader, FIXED_BYTES, type FrameHeader, findMagic, headerBytesOf } from './frame.ts';
+import { decodeHeader, FIXED_BYTES, type FrameHeader, findFrame, headerBytesOf } from './frame.ts';
 import { readFrom } from './journal-files.ts';
 
 /** Bytes that one read of the file takes ahead, at least. */
@@ -89,12 +89,12 @@ export class SegmentWindow {
 
   /** Searches for the next whole frame after unreadable bytes; the gap reaches to it, else to the limit. */
   async #gap(from: number, limit: number): Promise<Step> {
-    for (let at = from + 1; at < limit; ) {
+    for (let at = from + 1; at + FIXED_BYTES <= limit; ) {
       const view = await this.view(at, WINDOW_BYTES, limit);
-      const found = findMagic(view, 0);
-      if (view.length < FIXED_BYTES && found < 0) break;
-      if (found < 0) {
-        at += view.length - 3; // the magic may lie across the edge
+      if (view.length < FIXED_BYTES) break;
+      const found = findFrame(view, at);
+      if (found === -1) {
+        at += view.length - FIXED_BYTES + 1; // a fixed part may lie across the edge
         continue;
       }
       const header = await this.#headerAt(at + found, limit);
@@ -114,10 +114,11 @@ export class SegmentWindow {
   }
 
   async #fill(address: number, wanted: number, limit: number): Promise<void> {
-    const capacity = Math.max(WINDOW_BYTES, wanted);
-    if (this.#buffer.length < capacity) this.#buffer = Buffer.allocUnsafeSlow(capacity);
+    const bytes = Math.max(wanted, Math.min(WINDOW_BYTES, limit - address));
+    // Doubling keeps the window of a short journal small, and one that follows a growing one from starting anew.
+    if (this.#buffer.length < bytes) this.#buffer = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
     this.#length = 0;
-    const read = await this.#read(this.#buffer, address, Math.min(this.#buffer.length, limit - address));
+    const read = await this.#read(this.#buffer, address, bytes);
     this.#start = address;
     this.#length = read;
   }
