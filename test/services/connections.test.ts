@@ -100,7 +100,7 @@ test('a refused body of 64 MiB is read to its end and answered, and the connecti
 test('what two parsers could read in two ways is refused and stores nothing', async () => {
   await using it = await startServer();
   const body = '{"events":[]}';
-  const smuggled = `POST /v1/telemetry HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n${body}`;
+  const smuggled = `${HEAD}Content-Length: 13\r\n\r\n${body}`;
   const requests = [
     `${HEAD}Content-Length: 13\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
     `${HEAD}Transfer-Encoding: chunked\r\nContent-Length: 13\r\n\r\n0\r\n\r\n${smuggled}`,

@@ -26,7 +26,9 @@ function stamped(text: string, stamp: Stamp = STAMP): string {
   return Buffer.from(stampBatch(aBatch(text), stamp).value).toString();
 }
 
-const ADDED = `,"did":"device-1","channel":"channel-1","pid":"app-1","mid":"made-up","syncts":${NOW_MS},"dataset":"sb-telemetry"`;
+const ADDED =
+  ',"did":"device-1","channel":"channel-1","pid":"app-1"' +
+  `,"mid":"made-up","syncts":${NOW_MS},"dataset":"sb-telemetry"`;
 
 test('members are added before the closing brace and the rest stays byte for byte', () => {
   assert.equal(stamped('{"events":[1e400,1.50,"\\u0041"]}'), `{"events":[1e400,1.50,"\\u0041"]${ADDED}}`);

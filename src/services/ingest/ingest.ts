@@ -243,7 +243,7 @@ function reply(
   setTimeout(() => response.end(), LINGER_MS);
 }
 
-/** The original's list of allowed headers, and by name those that its `*` was to cover: `*` never covers authorization. */
+/** The original's allowed headers, and by name those that its `*` was to cover: it never covers authorization. */
 function corsHeaders(config: Config): OutgoingHttpHeaders {
   return {
     'access-control-allow-origin': config['ingest.allowedOrigins'],

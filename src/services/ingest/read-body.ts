@@ -36,7 +36,8 @@ export interface BodyRead {
  * Reads a body to its end. One that is refused, before or on the way, is read on and thrown away up to
  * `refusedBytesMax`, because a sender that is cut off in the middle sees a reset and not the reason.
  * @param refusal  why the request is refused already, else null
- * @returns        resolves always, what it holds of `memory` is the caller's to release; `bytes` and `refusal` are both null where the sender went away
+ * @returns        resolves always; `bytes` and `refusal` are both null where the sender went away. What was
+ *                 reserved is the caller's to release.
  */
 export function readBody(
   request: IncomingMessage,

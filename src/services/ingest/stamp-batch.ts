@@ -51,7 +51,7 @@ export function stampBatch(batch: Batch, stamp: Stamp): NewRecord {
  * @param wanted  scalar values
  * @returns       new memory
  */
-export function withMembers(batch: Pick<Batch, 'text' | 'value'>, wanted: JsonObject): Buffer {
+function withMembers(batch: Pick<Batch, 'text' | 'value'>, wanted: JsonObject): Buffer {
   const replaced = new Set<string>();
   let added = '';
   for (const [name, value] of Object.entries(wanted)) {

@@ -8,7 +8,7 @@ import { cookieHeader, refuseStranger } from './access.ts';
 import { refuseForeign } from './origin.ts';
 import { type ApiAnswer, type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
 import { apiRoutes } from './routes.ts';
-import type { ServerOptions } from './server.ts';
+import type { ServerOptions } from './server-options.ts';
 import { readUpload } from './upload.ts';
 
 /** The API without a listener. */

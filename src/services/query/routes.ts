@@ -2,7 +2,7 @@ import { DATA_ROUTES } from './data-routes.ts';
 import { createMetrics } from './metrics.ts';
 import { describeApi } from './openapi.ts';
 import type { ApiRoute } from './route.ts';
-import type { ServerOptions } from './server.ts';
+import type { ServerOptions } from './server-options.ts';
 import { SYSTEM_ROUTES } from './system-routes.ts';
 import { TOPIC_ROUTES } from './topic-routes.ts';
 

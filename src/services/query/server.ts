@@ -2,36 +2,13 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Config } from '../../config/options.ts';
-import type { Backend } from '../../core/documents.ts';
 import { assert, MillraceError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/event.ts';
-import { type IngestHandler, matchesIngest } from '../ingest/ingest.ts';
-import type { IngestMeter } from '../ingest/meter.ts';
+import { matchesIngest } from '../ingest/ingest.ts';
 import { isSendable } from './access.ts';
 import { createApi } from './api.ts';
 import { limitConnections } from './connections.ts';
 import { isLoopback } from './origin.ts';
-
-/** What the server is made with. */
-export interface ServerOptions {
-  /** Keys `http.*`; of `ingest.*` the times and sizes that bound every request. */
-  readonly config: Config;
-  /** Prefix of the topics. */
-  readonly environment: string;
-  readonly backend: Backend;
-  /** Answers the ingest paths. */
-  readonly ingest: IngestHandler;
-  /** The meter that ingest writes. */
-  readonly meter: IngestMeter;
-  /** The operator's token, visible ASCII without `" , ; \`. */
-  readonly token: string;
-  /** What GET /version answers; holds no secret. */
-  readonly version: JsonObject & { readonly version: string };
-  /** Server clock, epoch ms UTC. */
-  nowMs(): number;
-  /** Told of what should never happen; the request is answered 500. */
-  onBug(error: unknown): void;
-}
+import type { ServerOptions } from './server-options.ts';
 
 /** A server that listens. */
 export interface RunningServer {
