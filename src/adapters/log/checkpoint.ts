@@ -18,8 +18,8 @@ interface CheckpointDocument {
     readonly base: number;
     readonly end: number;
     readonly lastTimeMs: number;
-    /** By topic: partition, first, next, bytes. */
-    readonly held: Readonly<Record<string, readonly (readonly [number, number, number, number])[]>>;
+    /** By topic: partition, first, next, bytes, end. */
+    readonly held: Readonly<Record<string, readonly (readonly [number, number, number, number, number])[]>>;
   }[];
 }
 
@@ -77,7 +77,7 @@ function documentOf(index: LogIndex): CheckpointDocument {
     held: Object.fromEntries(
       Array.from(held, ([topic, ranges]) => [
         topic,
-        ranges.map(range => [range.partition, range.first, range.next, range.bytes] as const),
+        ranges.map(range => [range.partition, range.first, range.next, range.bytes, range.end] as const),
       ]),
     ),
   }));
@@ -87,12 +87,18 @@ function documentOf(index: LogIndex): CheckpointDocument {
 function indexOf(document: CheckpointDocument): LogIndex {
   const index = new LogIndex();
   index.adopt(document.snapshot);
-  for (const { base, end, lastTimeMs, held } of document.segments) {
+  for (const { base, end: segmentEnd, lastTimeMs, held } of document.segments) {
     const segment = index.addSegment(base);
-    segment.end = end;
+    segment.end = segmentEnd;
     segment.lastTimeMs = lastTimeMs;
     for (const [topic, ranges] of Object.entries(held)) {
-      const rows = ranges.map(([partition, first, next, bytes]) => ({ partition, first, next, bytes }));
+      const rows = ranges.map(([partition, first, next, bytes, end]) => ({
+        partition,
+        first,
+        next,
+        bytes,
+        end,
+      }));
       segment.held.set(topic, rows);
     }
   }

@@ -345,9 +345,10 @@ class FileLog implements EmbeddedLog {
 function positionsOf(index: LogIndex, topics: TopicTable): SharedPositions {
   const names = topics.specs.map(({ topic }) => topic);
   const positions = new SharedPositions(names);
-  // Where exactly a topic ends within its last segment is not kept: the segment's end is at or after it.
   for (const segment of index.segments) {
-    for (const topic of segment.held.keys()) positions.setTopicEnd(topic, segment.end);
+    for (const [topic, ranges] of segment.held) {
+      positions.setTopicEnd(topic, Math.max(...ranges.map(range => range.end)));
+    }
   }
   positions.setEnd(index.address);
   return positions;

@@ -11,7 +11,7 @@ const READ_BYTES_MAX = 64 * 1024 * 1024;
 /** Places remembered so that reading on starts where the read before ended. */
 const HINTS_MAX = 1024;
 
-/** The addresses `[from, to)` of one segment that holds records of a partition, none at or after `nextOffset`. */
+/** The addresses `[from, to)` of one segment that hold records of a partition, none at or after `nextOffset`. */
 export interface Span {
   readonly from: number;
   readonly to: number;

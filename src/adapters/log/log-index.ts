@@ -8,12 +8,13 @@ export interface PartitionHead {
   records: number;
 }
 
-/** What a segment holds of a partition: `[first, next)`, `bytes` of records. */
+/** What a segment holds of a partition: `[first, next)`, `bytes` of records, the last frame of them ending at `end`. */
 export interface HeldRange {
   readonly partition: number;
   readonly first: number;
   next: number;
   bytes: number;
+  end: number;
 }
 
 /** One segment: addresses `[base, end)`, the time of its last frame, its records by topic. */
@@ -145,7 +146,7 @@ export class LogIndex {
     return this.head(topic, partition).next;
   }
 
-  /** The oldest segment that holds an offset at or above `offset`, and where its offsets end; null where none. */
+  /** Where the oldest records at or above `offset` lie that one segment holds, and the offset they end at; null where none. */
   spanOf(
     topic: string,
     partition: number,
@@ -154,7 +155,7 @@ export class LogIndex {
     for (const segment of this.segments) {
       const held = heldOf(segment, topic, partition);
       if (held !== undefined && held.next > offset) {
-        return { from: segment.base, to: segment.end, nextOffset: held.next };
+        return { from: segment.base, to: held.end, nextOffset: held.next };
       }
     }
     return null;
@@ -221,10 +222,11 @@ export class LogIndex {
     const held = ranges.find(range => range.partition === section.partition);
     if (held === undefined) {
       const { partition, baseOffset: first, bytes } = section;
-      ranges.push({ partition, first, next: head.next, bytes });
+      ranges.push({ partition, first, next: head.next, bytes, end: segment.end });
     } else {
       held.next = head.next;
       held.bytes += section.bytes;
+      held.end = segment.end;
     }
   }
 }
