@@ -5,12 +5,22 @@ import type { Logger } from '../observability/logger.ts';
 const DELAY_MS_MIN = 50;
 const DELAY_MS_MAX = 5_000;
 
+/** Waits so many ms, or until the signal aborts; never rejects. */
+export type Pause = (delayMs: number, signal: AbortSignal) => Promise<void>;
+
+/** What a call is tried again with. */
+export interface RetryOptions {
+  readonly logger: Logger;
+  /** {@link pauseMs} where absent. */
+  readonly pause?: Pause;
+}
+
 /**
  * Calls until it succeeds or the signal aborts (undefined then). Only `unavailable` errors are tried again,
  * after a growing, jittered pause; there is no last try, because giving up would lose or mislabel events.
  */
 export async function retryUnavailable<T>(
-  logger: Logger,
+  { logger, pause = pauseMs }: RetryOptions,
   signal: AbortSignal,
   call: () => Promise<T>,
 ): Promise<T | undefined> {
@@ -29,7 +39,8 @@ export async function retryUnavailable<T>(
   }
 }
 
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+/** Waits by the machine's clock. */
+export async function pauseMs(delayMs: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(delayMs, undefined, { signal });
   } catch {

@@ -1,10 +1,10 @@
 import { MillraceError } from '../core/errors.ts';
 import { partitionOf } from '../core/partition.ts';
-import type { Append, Cache, Commit, CommitResult, GroupOffset, Log, StateStore } from '../core/ports.ts';
+import type { Append, Cache, Commit, GroupOffset, Log, StateStore } from '../core/ports.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
 import { fullTopic } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
-import { retryUnavailable } from './back-off.ts';
+import { type Pause, retryUnavailable } from './back-off.ts';
 import { readPlanned, runRecords } from './batch.ts';
 import type { ChainOutput, ChainResult } from './chain.ts';
 import { headersOf } from './decode.ts';
@@ -22,6 +22,8 @@ export interface RunnerOptions {
   readonly cache: Pick<Cache, 'get'>;
   readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logger: Logger;
+  /** How it waits for a store; by the machine's clock where absent. */
+  readonly pause?: Pause;
   /** Ends by itself at the end of its topics, for working off what nobody adds to; else it runs until stopped. */
   readonly endsCaughtUp?: boolean;
 }
@@ -66,7 +68,7 @@ async function run(options: RunnerOptions, signal: AbortSignal): Promise<void> {
       const records = await consumer.poll({ ...limits, waitMsMax });
       if (records.length === 0 && options.endsCaughtUp === true && consumer.isCaughtUp()) break;
       if (records.length === 0) continue;
-      const result = await retryUnavailable(options.logger, signal, () => process(options, records));
+      const result = await retryUnavailable(options, signal, () => process(options, records));
       if (result === undefined) break;
       await committing;
       committing = commitResult(options, { records, result, signal });
@@ -102,7 +104,7 @@ async function commitResult(
   batch: { records: readonly LogRecord[]; result: ChainResult; signal: AbortSignal },
 ): Promise<void> {
   const { log, state, segment } = options;
-  const marks = await state.mark(batch.result.marks);
+  const marks = await persist(options, batch.signal, () => state.mark(batch.result.marks));
   const commit: Commit = {
     appends: appendsOf(options, batch.result.outputs),
     offsets: offsetsAfter(segment.group, batch.records),
@@ -110,12 +112,15 @@ async function commitResult(
     counters: batch.result.counters,
   };
   // The same commit again until it holds: another one would have to be computed from other marks.
-  const committed = await retryUnavailable<CommitResult>(options.logger, batch.signal, () =>
-    log.commit(commit),
-  );
-  if (committed === undefined)
-    throw new MillraceError('ERR_LOG_CLOSED', 'stopped while the log refused a commit');
+  const committed = await persist(options, batch.signal, () => log.commit(commit));
   await state.committed(committed.position);
+}
+
+/** Tries until it succeeds; throws ERR_LOG_CLOSED where it is stopped before: the batch is not durable then. */
+async function persist<T>(options: RunnerOptions, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+  const done = await retryUnavailable(options, signal, async () => ({ result: await call() }));
+  if (done === undefined) throw new MillraceError('ERR_LOG_CLOSED', 'stopped while a store refused a batch');
+  return done.result;
 }
 
 function appendsOf(options: RunnerOptions, outputs: readonly ChainOutput[]): readonly Append[] {

@@ -4,7 +4,7 @@ import { assert, MillraceError } from '../../core/errors.ts';
 import type { ArchiveIndex, Consumer, Log, ObjectStore } from '../../core/ports.ts';
 import { fullTopic } from '../../core/topics.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { retryUnavailable } from '../back-off.ts';
+import { type Pause, retryUnavailable } from '../back-off.ts';
 import { type Cut, type CutContext, planCut, rebuildCut, writeCut } from './cut.ts';
 import { decodeIntent, type Intent } from './intent.ts';
 import { ARCHIVE_GROUP, archivedOffsets, archiveStatus, beginPartitions, nextEpoch } from './offsets.ts';
@@ -29,6 +29,8 @@ export interface ArchiveOptions {
   /** Full names of the stored topics, each once. */
   readonly topics: readonly string[];
   readonly logger: Logger;
+  /** How it waits for a store; by the machine's clock where absent. */
+  readonly pause?: Pause;
   nowMs(): number;
 }
 
@@ -252,7 +254,7 @@ class ArchiveSink implements Archive {
 
   /** Tries until it succeeds or the sink is stopped; flushes hear of each failure. */
   async #persist(call: () => Promise<unknown>): Promise<void> {
-    await retryUnavailable(this.#options.logger, this.#stopping.signal, async () => {
+    await retryUnavailable(this.#options, this.#stopping.signal, async () => {
       try {
         await call();
         this.#trouble = null;

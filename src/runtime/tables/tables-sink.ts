@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/options.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { Consumer, GroupOffset, Log, TableStore } from '../../core/ports.ts';
@@ -7,7 +6,7 @@ import type { TableRow } from '../../core/relations.ts';
 import { fullTopic } from '../../core/topics.ts';
 import { failpoint } from '../../observability/failpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { retryUnavailable } from '../back-off.ts';
+import { type Pause, pauseMs, retryUnavailable } from '../back-off.ts';
 import { TABLE_TOPICS, tableRowsOf } from './table-rows.ts';
 
 /** The consumer group of the tables. */
@@ -28,6 +27,8 @@ export interface TablesSinkOptions {
   readonly config: Pick<Config, 'tables.batchRowsMax' | 'tables.retentionDays' | 'chain.batchBytesMax'>;
   readonly environment: string;
   readonly logger: Logger;
+  /** How it waits; by the machine's clock where absent. */
+  readonly pause?: Pause;
   nowMs(): number;
 }
 
@@ -78,6 +79,7 @@ async function run(options: TablesSinkOptions, consumer: Consumer, state: SinkSt
   const recordsMax = options.config['tables.batchRowsMax'];
   const limit = { recordsMax, bytesMax: options.config['chain.batchBytesMax'], waitMsMax: POLL_WAIT_MS };
   const { signal } = state.stopping;
+  const { pause = pauseMs } = options;
   let expireAtMs = options.nowMs();
   try {
     while (!signal.aborted) {
@@ -104,7 +106,7 @@ function persist<T>(
   state: SinkState,
   call: () => Promise<T>,
 ): Promise<T | undefined> {
-  return retryUnavailable(options.logger, state.stopping.signal, async () => {
+  return retryUnavailable(options, state.stopping.signal, async () => {
     try {
       const result = await call();
       state.trouble = null;
@@ -132,12 +134,4 @@ async function store(options: TablesSinkOptions, records: readonly LogRecord[]):
 async function expire(options: TablesSinkOptions): Promise<boolean> {
   const beforeMs = options.nowMs() - options.config['tables.retentionDays'] * DAY_MS;
   return (await options.tables.expire(beforeMs, EXPIRE_ROWS_MAX)) > 0;
-}
-
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(delayMs, undefined, { signal });
-  } catch {
-    // Stopped: the caller looks at the signal.
-  }
 }
