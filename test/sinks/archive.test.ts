@@ -436,6 +436,23 @@ test('stopped and started at any moment, the objects hold each record once', asy
   await archive.stop();
 });
 
+test('without its index the archive still lists and verifies the same', async t => {
+  const { archive, log, objects } = await startArchive(t);
+  for (let i = 0; i < 20; i++) {
+    await append(log, 'telemetry.failed', { value: `{"i":${i}}`, timeMs: NOW_MS + (i % 2) * DAY_MS });
+    if (i % 7 === 0) await archive.flush();
+  }
+  await archive.flush();
+  const before = await archive.objects();
+  await archive.stop();
+  const { archive: again } = await startArchive(t, { log, objects });
+  assert.deepEqual(await again.objects(), before);
+  assert.equal((await again.verify()).ok, true);
+  await append(log, 'telemetry.failed', { value: '{"i":20}' });
+  await again.flush();
+  assert.equal((await again.verify()).ok, true);
+});
+
 test('what is asked of an archive that does not run is refused', async t => {
   const { archive } = await startArchive(t);
   await archive.stop();

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { RowMemory } from '../../src/adapters/cache/row-memory.ts';
 import { openCacheOwner, openCacheReader } from '../../src/adapters/cache/sqlite-cache.ts';
-import { scratch } from './setting.ts';
+import { atEnd, scratch } from './setting.ts';
 
 const LIMITS = { rowsMax: 100, bytesMax: 1024 * 1024 };
 
@@ -13,7 +13,7 @@ function openBoth(t: TestContext, limits = LIMITS) {
   const file = path.join(scratch(t), 'cache.sqlite');
   const owner = openCacheOwner(file);
   const reader = openCacheReader(file, owner.version, limits);
-  t.after(async () => {
+  atEnd(t, async () => {
     await reader.close();
     await owner.close();
   });
@@ -88,7 +88,7 @@ test('rows survive, and are read from another thread', async t => {
      });`,
     { eval: true, workerData: { module, file, version: owner.version } },
   );
-  t.after(() => worker.terminate());
+  atEnd(t, () => worker.terminate());
   const answer = () => new Promise(resolve => worker.once('message', resolve));
   assert.deepEqual(await answer(), [{ batchcode: 'x' }]);
   await owner.put('dialcode', [{ key: 'V4M5I6', value: { batchcode: 'y' } }]);

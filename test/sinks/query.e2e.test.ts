@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { createQueryRunner, type QueryOptions } from '../../src/adapters/tables/query-process.ts';
 import { READABLE_RELATIONS } from '../../src/core/relations.ts';
 import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
-import { ENVIRONMENT, logRecord, openScratchTables } from './setting.ts';
+import { atEnd, ENVIRONMENT, logRecord, openScratchTables } from './setting.ts';
 
 const CONFIG: QueryOptions['config'] = {
   'query.timeoutMs': 10_000,
@@ -25,7 +25,7 @@ async function openQueries(t: TestContext, config: Partial<QueryOptions['config'
     await tables.insert(tableRowsOf(logRecord('druid.events.telemetry', value, { offset }), ENVIRONMENT));
   }
   const queries = createQueryRunner({ file, config: { ...CONFIG, ...config } });
-  t.after(() => queries.close());
+  atEnd(t, () => queries.close());
   return { file, queries };
 }
 

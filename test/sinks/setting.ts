@@ -38,17 +38,33 @@ export const TABLES_CONFIG = {
   'chain.batchBytesMax': 1024 * 1024,
 };
 
+const undos = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Calls it when the test is over, before what was said earlier: what was opened last is closed first. */
+export function atEnd(t: TestContext, undo: () => unknown): void {
+  const known = undos.get(t);
+  if (known !== undefined) {
+    known.push(undo);
+    return;
+  }
+  const list = [undo];
+  undos.set(t, list);
+  t.after(async () => {
+    for (const call of list.reverse()) await call();
+  });
+}
+
 /** A folder that goes with the test. */
 export function scratch(t: TestContext): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-sinks-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(t, () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
 export function openScratchTables(t: TestContext) {
   const file = path.join(scratch(t), 'tables.sqlite');
   const tables = openTables(file, NOW_MS);
-  t.after(() => tables.close());
+  atEnd(t, () => tables.close());
   return { file, tables };
 }
 
@@ -92,7 +108,7 @@ export async function startArchive(t: TestContext, options: Partial<ArchiveOptio
   const log = options.log ?? openMemoryLog(TOPIC_SPECS);
   const objects: ObjectStore = options.objects ?? (await openLocalObjects(path.join(folder, 'archive')));
   const tables = openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
-  t.after(() => tables.close());
+  atEnd(t, () => tables.close());
   const archive = createArchive({
     log,
     objects,
@@ -105,7 +121,7 @@ export async function startArchive(t: TestContext, options: Partial<ArchiveOptio
     ...options,
   });
   archive.start();
-  t.after(() => archive.stop());
+  atEnd(t, () => archive.stop());
   return { archive, log, objects, tables, folder };
 }
 
@@ -119,7 +135,7 @@ export async function startTables(t: TestContext, log: Log, tables: TableStore, 
     logger: LOGGER,
     nowMs,
   });
-  t.after(() => sink.stop());
+  atEnd(t, () => sink.stop());
   return sink;
 }
 

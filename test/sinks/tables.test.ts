@@ -10,6 +10,7 @@ import { RELATIONS, type RelationName } from '../../src/core/relations.ts';
 import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
 import {
   append,
+  atEnd,
   DAY_MS,
   ENVIRONMENT,
   logRecord,
@@ -24,7 +25,7 @@ import {
 
 function readRows(t: TestContext, file: string) {
   const database = new DatabaseSync(file, { readOnly: true });
-  t.after(() => database.close());
+  atEnd(t, () => database.close());
   return (sql: string) =>
     database
       .prepare(sql)
@@ -151,7 +152,7 @@ async function openTrace(t: TestContext) {
     environment: ENVIRONMENT,
     redactEids: ['ASSESS', 'RESPONSE'],
   });
-  t.after(() => reader.close());
+  atEnd(t, () => reader.close());
   return { archive, log, settle, reader };
 }
 

@@ -138,12 +138,12 @@ async function damagedIn(options: VerifyOptions, work: StoredParts): Promise<rea
   const damaged: string[] = [];
   let lines = 0;
   for (const { name, parsed } of parts) {
-    const bytes = await options.objects.read(name);
-    const found = await linesOf(parsed.codec, bytes);
+    const content = await contentOf(options.objects, { name, codec: parsed.codec });
     const entry = await options.index.findEntry(name);
-    const isRecorded = entry === undefined || (entry.sha256 === sha256Of(bytes) && entry.records === found);
-    if (found === undefined || !isRecorded) damaged.push(name);
-    lines += found ?? 0;
+    const isRecorded =
+      entry === undefined || (entry.sha256 === content?.sha256 && entry.records === content.lines);
+    if (content === undefined || !isRecorded) damaged.push(name);
+    lines += content?.lines ?? 0;
   }
   if (damaged.length > 0 || !isWhole(parts)) return damaged;
   // Records may have become unreadable in the log after they were archived, so the lower bound is not sharp.
@@ -152,12 +152,15 @@ async function damagedIn(options: VerifyOptions, work: StoredParts): Promise<rea
   return isCounted ? [] : parts.map(({ name }) => name);
 }
 
-async function linesOf(
-  codec: StoredObject['parsed']['codec'],
-  bytes: Uint8Array,
-): Promise<number | undefined> {
+/** Undefined where the object cannot be read, does not decompress or ends within a line. */
+async function contentOf(
+  objects: ObjectStore,
+  { name, codec }: { readonly name: string; readonly codec: StoredObject['parsed']['codec'] },
+): Promise<{ readonly sha256: string; readonly lines: number } | undefined> {
   try {
-    return countLines(await decompress(codec, bytes));
+    const bytes = await objects.read(name);
+    const lines = countLines(await decompress(codec, bytes));
+    return lines === undefined ? undefined : { sha256: sha256Of(bytes), lines };
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
-import { isObject, type Json, type JsonObject, valueAt } from '../../core/event.ts';
+import { isObject, type Json, type JsonObject, objectAt, valueAt } from '../../core/event.ts';
 import { type Provenance, provenanceOf } from '../../core/headers.ts';
 import { formatSource, type LogRecord } from '../../core/record.ts';
-import { type ColumnValue, RELATIONS, type RelationName, type TableRow } from '../../core/relations.ts';
+import type { ColumnValue, RelationName, TableRow } from '../../core/relations.ts';
 import { bareTopic, type TopicName } from '../../core/topics.ts';
 
 /** The topics that the tables are made from, without prefix, with the relation that each fills. */
@@ -59,52 +59,50 @@ interface RowEvent {
   readonly index: number;
 }
 
-function rowOf(relation: RelationName, context: RowContext, event: RowEvent): TableRow {
-  const columns: Readonly<Record<string, ColumnValue>> = {
-    ...eventColumns(isObject(event.value) ? event.value : {}),
-    ...originColumns(context, event.index),
-    raw: event.raw,
-  };
-  return { relation, values: RELATIONS[relation].map(column => columns[column] ?? null) };
+/** The values in the order of `RELATIONS`: written out, because looking each up by name took a quarter longer. */
+function rowOf(relation: RelationName, context: RowContext, { value, raw, index }: RowEvent): TableRow {
+  const { topic, partition, offset } = context.record;
+  const values = eventValues(isObject(value) ? value : {});
+  values.push(context.dataset, topic, partition, offset);
+  if (relation === 'duplicates') values.push(index);
+  pushOrigin(values, context, index);
+  if (relation === 'failed' || relation === 'duplicates' || relation === 'dropped') {
+    const { code, reason, pointer } = context.provenance;
+    values.push(code ?? null, reason ?? null, pointer ?? null);
+  }
+  if (relation === 'failed') values.push(`${topic}:${partition}:${offset}`);
+  if (relation !== 'assess' && relation !== 'dropped') values.push(raw);
+  return { relation, values };
 }
 
-function eventColumns(event: JsonObject): Readonly<Record<string, ColumnValue>> {
+function eventValues(event: JsonObject): ColumnValue[] {
+  const context = objectAt(event, 'context');
+  const dimensions = objectAt(event, 'dimensions');
+  const object = objectAt(event, 'object');
   const ets = integer(event['ets']);
-  return {
-    eid: text(event['eid']),
-    mid: text(event['mid']),
-    // The last two are where a dropped event's short record has them.
-    did: text(valueAt(event, 'dimensions', 'did') ?? valueAt(event, 'context', 'did') ?? event['did']),
-    channel: text(
-      valueAt(event, 'dimensions', 'channel') ?? valueAt(event, 'context', 'channel') ?? event['channel'],
-    ),
-    pdata_id: text(valueAt(event, 'context', 'pdata', 'id') ?? valueAt(event, 'dimensions', 'pdata', 'id')),
+  return [
+    text(event['eid']),
+    text(event['mid']),
+    // Of device and channel the last is where a dropped event's short record has it.
+    text(dimensions?.['did'] ?? context?.['did'] ?? event['did']),
+    text(dimensions?.['channel'] ?? context?.['channel'] ?? event['channel']),
+    text(valueAt(context, 'pdata', 'id') ?? valueAt(dimensions, 'pdata', 'id')),
     ets,
-    ets_time: ets !== null && Math.abs(ets) <= DATE_MS_MAX ? new Date(ets).toISOString() : null,
-    syncts: integer(event['syncts']),
-    user_id: text(event['uid']) ?? text(valueAt(event, 'actor', 'id')),
-    object_id: text(valueAt(event, 'object', 'id')),
-    object_type: text(valueAt(event, 'object', 'type')),
-  };
+    ets !== null && Math.abs(ets) <= DATE_MS_MAX ? new Date(ets).toISOString() : null,
+    integer(event['syncts']),
+    text(event['uid']) ?? text(valueAt(event, 'actor', 'id')),
+    text(object?.['id']),
+    text(object?.['type']),
+  ];
 }
 
-function originColumns(context: RowContext, index: number): Readonly<Record<string, ColumnValue>> {
-  const { record, dataset, provenance } = context;
-  const { source } = provenance;
-  return {
-    dataset,
-    topic: record.topic,
-    partition: record.partition,
-    offset: record.offset,
-    event_index: index,
-    id: `${record.topic}:${record.partition}:${record.offset}`,
-    job: provenance.job ?? null,
-    source: source === undefined ? null : formatSource({ ...source, index: source.index + index }),
-    received_at: integer(provenance.receivedAtMs) ?? integer(record.timeMs) ?? 0,
-    code: provenance.code ?? null,
-    reason: provenance.reason ?? null,
-    pointer: provenance.pointer ?? null,
-  };
+function pushOrigin(values: ColumnValue[], { record, provenance }: RowContext, index: number): void {
+  const { job, source, receivedAtMs } = provenance;
+  values.push(
+    job ?? null,
+    source === undefined ? null : formatSource({ ...source, index: source.index + index }),
+    integer(receivedAtMs) ?? integer(record.timeMs) ?? 0,
+  );
 }
 
 function text(value: Json | undefined): string | null {
