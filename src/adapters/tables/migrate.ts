@@ -4,7 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { MillraceError } from '../../core/errors.ts';
 
 /** Where the numbered schema changes lie: `NNNN-what.sql`, from 0001 without gaps. */
-export const MIGRATIONS_DIRECTORY = path.join(import.meta.dirname, 'migrations');
+const MIGRATIONS_DIRECTORY = path.join(import.meta.dirname, 'migrations');
 
 const LEDGER = `
   CREATE TABLE IF NOT EXISTS migrations (
