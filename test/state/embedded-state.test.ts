@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -25,6 +25,7 @@ describe('openEmbeddedState', () => {
   let warnings: string[];
   let journal: ReturnType<typeof createJournal>;
   let keptFrom: number;
+  let isDue: ((logBytes: number) => boolean) | undefined;
 
   const open = () =>
     openEmbeddedState({
@@ -35,6 +36,7 @@ describe('openEmbeddedState', () => {
         keptFrom = position;
       },
       warn: message => warnings.push(message),
+      ...(isDue === undefined ? {} : { isDue }),
     });
 
   beforeEach(async () => {
@@ -42,6 +44,7 @@ describe('openEmbeddedState', () => {
     warnings = [];
     journal = createJournal();
     keptFrom = 0;
+    isDue = undefined;
   });
   afterEach(() => rm(directory, { recursive: true }));
 
@@ -90,6 +93,52 @@ describe('openEmbeddedState', () => {
     const reopened = await open();
     assert.deepEqual(await reopened.seen([mark('not-durable', 0)]), [undefined]);
     assert.ok((await reopened.seen([mark('a', 0)]))[0]);
+  });
+
+  it('draws new seeds, with a warning, where they are damaged', async () => {
+    const state = await open();
+    await commit(state, 100, [mark('a', 1000)]);
+    const path = join(directory, 'seeds');
+    const whole = await readFile(path);
+    for (const damaged of [whole.subarray(0, 7), Buffer.from(whole).fill(1, 3, 4)]) {
+      await writeFile(path, damaged);
+      warnings = [];
+      const reopened = await open();
+      assert.equal(warnings.length, 1);
+      assert.deepEqual(await reopened.seen([mark('a', 0)]), [undefined]);
+      await commit(reopened, 200, [mark('b', 2000)]);
+      assert.ok((await (await open()).seen([mark('b', 0)]))[0]);
+    }
+  });
+
+  it('writes a table again that it found damaged', async () => {
+    const state = await open();
+    await commit(state, 100, [mark('a', 1000)]);
+    await state.close();
+    const [name] = (await readdir(directory)).filter(file => file.startsWith('marks-'));
+    await writeFile(join(directory, name!), 'damaged');
+    const reopened = await open();
+    assert.equal(warnings.length, 1);
+    await reopened.mark([]);
+    await reopened.committed(200);
+    await reopened.close();
+    journal.commits.length = 0;
+    assert.ok((await (await open()).seen([mark('a', 0)]))[0]);
+    assert.equal(warnings.length, 1);
+  });
+
+  it('goes on, and keeps the log, where a snapshot cannot be written', async () => {
+    isDue = logBytes => logBytes >= 100;
+    const state = await open();
+    // A folder of the manifest's temporary name: no file can be opened there.
+    await mkdir(join(directory, 'manifest.json.tmp'));
+    await commit(state, 100, [mark('a', 1000)]);
+    assert.deepEqual([warnings.length, keptFrom], [1, 0]);
+    await rmdir(join(directory, 'manifest.json.tmp'));
+    await commit(state, 150, [mark('b', 1000)]);
+    assert.equal(keptFrom, 0, 'not at once again');
+    await commit(state, 200, [mark('c', 1000)]);
+    assert.deepEqual([warnings.length, keptFrom], [1, 200]);
   });
 
   it('falls back on the log, with a warning, where any file of the snapshot is damaged', async () => {

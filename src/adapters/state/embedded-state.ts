@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import xxhash from 'xxhash-wasm';
 import { assert } from '../../core/errors.ts';
 import type { Mark, MarkKey } from '../../core/job.ts';
@@ -10,6 +11,8 @@ import { MarkTables } from './mark-tables.ts';
 import { loadSnapshot, saveSnapshot, writeWhole } from './snapshot.ts';
 
 const BYTES_PER_MARK = 24;
+const SEEDS_BYTES = 16;
+const SEEDS_AND_CRC_BYTES = SEEDS_BYTES + 4;
 const SNAPSHOT_LOG_BYTES_MIN = 64 * 1024 * 1024;
 
 /** What the embedded store needs. */
@@ -22,6 +25,8 @@ export interface EmbeddedStateOptions {
   /** Tells the log that marks before this position are in a snapshot. */
   readonly keepFrom: (position: number) => void;
   readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** Whether so much log since the last snapshot makes the next one due; {@link isWorthSnapshot} where absent. */
+  readonly isDue?: (logBytes: number, tableBytes: number) => boolean;
 }
 
 /**
@@ -33,7 +38,7 @@ export async function openEmbeddedState(
   options: EmbeddedStateOptions,
 ): Promise<StateStore & { readonly count: number }> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const digestOf = await createDigest(options.directory);
+  const digestOf = await createDigest(options);
   const snapshot = await loadSnapshot(options.directory, options.warn);
   const marks = new MarkTables(options.ttlMs, snapshot.tables);
   let position = snapshot.position;
@@ -42,6 +47,9 @@ export async function openEmbeddedState(
     position = entry.position;
   }
   let savedPosition = snapshot.position;
+  let triedPosition = snapshot.position;
+  let { files } = snapshot;
+  const isDue = options.isDue ?? isWorthSnapshot;
   // Batches whose marks were handed out and whose outputs are not durable yet: a snapshot that held one would
   // lose its events after a crash.
   let uncommittedCount = 0;
@@ -49,15 +57,19 @@ export async function openEmbeddedState(
   let drained = Promise.withResolvers<void>();
 
   function isSnapshotDue(): boolean {
-    // Writing the tables costs their size; doing it once per twice that much log keeps it a small share.
-    const tableBytes = marks.tables.at(-1)?.bytes().byteLength ?? 0;
-    return position - savedPosition > Math.max(SNAPSHOT_LOG_BYTES_MIN, 2 * tableBytes);
+    return isDue(position - triedPosition, marks.tables.at(-1)?.bytes().byteLength ?? 0);
   }
 
+  /** One that cannot be written, on a full disk, is tried again later: the log is kept and tells the same. */
   async function save(): Promise<void> {
-    const savingPosition = position;
-    await saveSnapshot(options.directory, { position: savingPosition, tables: marks.tables });
-    savedPosition = savingPosition;
+    triedPosition = position;
+    try {
+      files = await saveSnapshot(options.directory, { position: triedPosition, tables: marks.tables, files });
+    } catch (error) {
+      options.warn('dedup snapshot not written, tried again later', { error: String(error) });
+      return;
+    }
+    savedPosition = triedPosition;
     options.keepFrom(savedPosition);
   }
 
@@ -101,6 +113,11 @@ export async function openEmbeddedState(
   };
 }
 
+/** Writing the tables costs their size; doing it once per twice that much log keeps it a small share. */
+function isWorthSnapshot(logBytes: number, tableBytes: number): boolean {
+  return logBytes > Math.max(SNAPSHOT_LOG_BYTES_MIN, 2 * tableBytes);
+}
+
 /** 24 bytes a mark: the digest's four words, then the time as a double; little endian. */
 function encodeMarks(marks: readonly Mark[], digestOf: (key: MarkKey) => Digest): Uint8Array {
   const bytes = new Uint8Array(marks.length * BYTES_PER_MARK);
@@ -128,8 +145,9 @@ function applyMarks(tables: MarkTables, bytes: Uint8Array): void {
  * The digest of a key: two xxHash64 under secret seeds. The hash alone could be steered into a collision by a
  * sender who knows it; the seeds are drawn once for a data directory and never leave it.
  */
-async function createDigest(directory: string): Promise<(key: MarkKey) => Digest> {
-  const [seedA, seedB] = await loadSeeds(directory);
+async function createDigest(options: EmbeddedStateOptions): Promise<(key: MarkKey) => Digest> {
+  const seeds = await loadSeeds(options);
+  const [seedA, seedB] = [seeds.readBigUInt64LE(0), seeds.readBigUInt64LE(8)];
   const { h64 } = await xxhash();
   const digest = new Uint32Array(4);
   const words = new BigUint64Array(digest.buffer);
@@ -142,16 +160,24 @@ async function createDigest(directory: string): Promise<(key: MarkKey) => Digest
   };
 }
 
-async function loadSeeds(directory: string): Promise<[bigint, bigint]> {
+/**
+ * The seeds of a directory: 16 random bytes and their CRC32. Damaged ones are replaced, with a warning: the
+ * marks that were made with them say nothing any more, so keys seen before pass once more.
+ */
+async function loadSeeds({ directory, warn }: EmbeddedStateOptions): Promise<Buffer> {
   const path = join(directory, 'seeds');
-  let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    const bytes = await readFile(path);
+    const seeds = bytes.subarray(0, SEEDS_BYTES);
+    const isWhole = bytes.length === SEEDS_AND_CRC_BYTES && bytes.readUInt32LE(SEEDS_BYTES) === crc32(seeds);
+    if (isWhole) return seeds;
+    warn('dedup seeds damaged; keys seen before count as new', { path });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    bytes = randomBytes(16);
-    await writeWhole(path, [bytes]);
   }
-  assert(bytes.byteLength === 16, 'the seeds file holds 16 bytes');
-  return [bytes.readBigUInt64LE(0), bytes.readBigUInt64LE(8)];
+  const seeds = randomBytes(SEEDS_BYTES);
+  const crc = Buffer.alloc(4);
+  crc.writeUInt32LE(crc32(seeds));
+  await writeWhole(path, [seeds, crc]);
+  return seeds;
 }

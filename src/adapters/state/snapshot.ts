@@ -8,6 +8,8 @@ import { DigestTable } from './digest-table.ts';
 export interface Snapshot {
   readonly position: number;
   readonly tables: readonly DigestTable[];
+  /** Files that are known to hold a table whole; they need not be written again. */
+  readonly files: ReadonlySet<string>;
 }
 
 interface TableEntry {
@@ -37,7 +39,8 @@ export async function loadSnapshot(
     const manifest = parseManifest(await readFile(join(directory, MANIFEST), 'utf8'));
     const tables: DigestTable[] = [];
     for (const entry of manifest.tables) tables.push(await loadTable(directory, entry));
-    return { position: manifest.position, tables };
+    const files = new Set(manifest.tables.map(entry => entry.file));
+    return { position: manifest.position, tables, files };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
       warn('dedup snapshot damaged; marks are read from the log instead', {
@@ -45,20 +48,23 @@ export async function loadSnapshot(
         error: String(error),
       });
     }
-    return { position: 0, tables: [] };
+    return { position: 0, tables: [], files: new Set() };
   }
 }
 
-/** Writes a snapshot whole: the tables first, then the manifest that names them, then what it replaced goes. */
-export async function saveSnapshot(directory: string, snapshot: Snapshot): Promise<void> {
-  const known = new Set(await readdir(directory));
+/**
+ * Writes a snapshot whole: the tables first, then the manifest that names them, then what it replaced goes.
+ * Resolves with the files that hold it.
+ */
+export async function saveSnapshot(directory: string, snapshot: Snapshot): Promise<ReadonlySet<string>> {
   const entries: TableEntry[] = [];
   for (const table of snapshot.tables) {
     const bytes = table.bytes();
     const crc = crc32(bytes);
     // Named by content: a table that no longer changes is written once.
     const file = `marks-${table.baseMs}-${table.count}-${crc.toString(16).padStart(8, '0')}.bin`;
-    if (!known.has(file)) await writeWhole(join(directory, file), [bytes]);
+    // A file of that name that this process neither wrote nor read may be the damaged one it fell back from.
+    if (!snapshot.files.has(file)) await writeWhole(join(directory, file), [bytes]);
     entries.push({ file, baseMs: table.baseMs, latestMs: table.latestMs, count: table.count, crc });
   }
   failpoint('state.afterTables');
@@ -70,6 +76,7 @@ export async function saveSnapshot(directory: string, snapshot: Snapshot): Promi
     if (/^marks-.*\.bin(\.tmp)?$/.test(file) && !kept.has(file))
       await rm(join(directory, file), { force: true });
   }
+  return kept;
 }
 
 /** Replaces a file durably: temporary file, sync, rename, sync of the folder. Mode 0600. */
