@@ -26,7 +26,7 @@ async function until(claim: () => boolean): Promise<void> {
   assert.ok(claim());
 }
 
-test('a thread that reads and writes wakes the owner and is woken by it; what it had not committed, its successor does', async context => {
+test('a thread wakes the owner and is woken by it; its successor goes on where it was', async context => {
   const log = await openLog(context, temporaryDirectory(context));
   const consumer = await log.consume('sink', ['beta']);
   const first = await startCopier(log);

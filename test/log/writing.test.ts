@@ -38,7 +38,7 @@ test('a full queue refuses, and takes again once it is written', async context =
   assert.deepEqual(larger.baseOffsets, [1]);
 });
 
-test('a failed sync is not retried as success: the commit fails, the segment is left, the next one works', async context => {
+test('a failed sync is not retried as success: the segment is left, the next commit works', async context => {
   const directory = temporaryDirectory(context);
   const log = await openLog(context, directory);
   await log.commit(beta('before'));
@@ -89,7 +89,7 @@ test('an unsynced frame that could not be cut off is not read, nor recovered', a
   assert.deepEqual((await again.describe()).quarantined, []);
 });
 
-test('a full disk refuses commits and keeps what was acknowledged; with room the log goes on by itself', async context => {
+test('a full disk refuses commits and keeps what it has; with room the log goes on', async context => {
   const directory = join(temporaryDirectory(context), 'disk');
   mkdirSync(directory);
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory]);

@@ -1,5 +1,4 @@
-import type { MessagePort } from 'node:worker_threads';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MillraceError } from '../../core/errors.ts';
 import type { Commit, CommitResult, Consumer, LogState, TopicSpec } from '../../core/ports.ts';
 import type { LogRecord, Position } from '../../core/record.ts';
@@ -12,9 +11,6 @@ import { segmentPath } from './journal-files.ts';
 import { JournalView, type Span } from './journal-view.ts';
 import { JournalWriter } from './journal-writer.ts';
 import type { CommittedMarks, OwnedLog, SharedLog } from './log-contract.ts';
-
-export type { SharedLog };
-
 import type { LogIndex, SegmentSummary } from './log-index.ts';
 import { type LogReply, type LogRequest, packError } from './log-messages.ts';
 import { type LogPaths, preparePaths, recoverLog } from './recovery.ts';
@@ -23,6 +19,8 @@ import { Retention } from './retention.ts';
 import { SharedPositions } from './shared-positions.ts';
 import { surveySegment } from './survey.ts';
 import { TopicTable } from './topic-table.ts';
+
+export type { SharedLog } from './log-contract.ts';
 
 /** How often retention and the checkpoint's age are looked at, ms. */
 const HOUSEKEEPING_MS = 10_000;
@@ -98,6 +96,7 @@ class FileLog implements EmbeddedLog {
   #timer: NodeJS.Timeout | undefined;
   #housekeeping: Promise<void> | null = null;
   #isClosed = false;
+  #closing: Promise<void> | null = null;
 
   constructor(options: EmbeddedLogOptions, { paths, topics, index }: Parts) {
     this.#options = options;
@@ -239,9 +238,13 @@ class FileLog implements EmbeddedLog {
     };
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  close(): Promise<void> {
     this.#isClosed = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#writer.close();
     for (const consumer of [...this.#consumers]) await consumer.close();
@@ -255,6 +258,7 @@ class FileLog implements EmbeddedLog {
     this.#checkOpen();
     const offsets = this.#groups.missingOffsets(group, topics);
     if (offsets.length > 0) await this.#writer.submit({ appends: [], offsets, marks: null, counters: {} });
+    this.#checkOpen();
     return this.#groups.open(group, topics);
   }
 
@@ -314,6 +318,7 @@ class FileLog implements EmbeddedLog {
     const segment = summary.base;
     try {
       const lost = await surveySegment(segmentPath(this.#paths.journal, segment), summary);
+      if (!this.#index.segments.includes(summary)) return; // retention took it meanwhile
       logger.warn({ segment, lost }, 'log segment is damaged, offsets quarantined');
       for (const range of lost) this.#index.quarantine(range);
       this.#checkpointer.touch();

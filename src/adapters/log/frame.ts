@@ -28,7 +28,7 @@ const REST_CRC_AT = 44;
 const FIXED_CRC_AT = 48;
 
 /** No header is larger; a length beyond it is damage. The largest part is the state that opens a segment. */
-export const HEADER_BYTES_MAX = 64 * 1024 * 1024;
+const HEADER_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Consecutive records of one partition within a frame. */
 export interface Section {
@@ -149,7 +149,7 @@ export function headerBytesOf(bytes: Buffer, address: number): number | undefine
   return bytes.readBigUInt64LE(16) === BigInt(address) ? bytes.readUInt32LE(4) : undefined;
 }
 
-/** Reads a header from exactly its bytes, whose fixed part {@link headerBytesOf} found right; null where the rest is not. */
+/** Reads a header from its bytes, whose fixed part {@link headerBytesOf} found right; null where the rest is not. */
 export function decodeHeader(bytes: Buffer): FrameHeader | null {
   if (bytes.readUInt32LE(REST_CRC_AT) !== crc32(bytes.subarray(FIXED_BYTES))) return null;
   const headerBytes = bytes.length;

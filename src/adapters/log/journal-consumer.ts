@@ -104,7 +104,7 @@ export class JournalConsumer implements Consumer {
     const records: LogRecord[] = [];
     let bytes = 0;
     while (records.length < limit.recordsMax && (records.length === 0 || bytes < limit.bytesMax)) {
-      if (this.#open === null && !(await this.#openNext())) break;
+      if (this.#open === null && !(await this.#openNext(records.length > 0))) break;
       const open = this.#open!;
       const { topic, partition, baseOffset, count } = open.section;
       const { record, next } = decodeRecord(open.bytes, open.at, {
@@ -121,18 +121,31 @@ export class JournalConsumer implements Consumer {
     return records;
   }
 
-  /** Loads the next section with a record for us; false at the durable end. */
-  async #openNext(): Promise<boolean> {
+  /**
+   * Loads the next section with a record for us; false at the durable end. Where the file cannot be read, what
+   * the poll has so far is handed out, and the next one meets the error.
+   */
+  async #openNext(hasRecords: boolean): Promise<boolean> {
+    try {
+      return await this.#findSection();
+    } catch (error) {
+      if (hasRecords) return false;
+      throw error;
+    }
+  }
+
+  async #findSection(): Promise<boolean> {
     while (!this.#isClosed) {
-      const section = this.#sections.shift();
+      const section = this.#sections[0];
       if (section === undefined) {
         if (!(await this.#advance())) return false;
         continue;
       }
       const from = this.#from.get(`${section.topic}\n${section.partition}`) ?? 0;
       const skipped = Math.max(0, from - section.baseOffset);
-      if (skipped >= section.count) continue;
-      const bytes = await this.#options.reader.section(this.#header!, section);
+      const isOurs = skipped < section.count;
+      const bytes = isOurs ? await this.#options.reader.section(this.#header!, section) : null;
+      this.#sections.shift();
       if (bytes === null) continue;
       let at = 0;
       for (let index = 0; index < skipped; index++) at = skipRecord(bytes, at);

@@ -146,7 +146,7 @@ export class LogIndex {
     return this.head(topic, partition).next;
   }
 
-  /** Where the oldest records at or above `offset` lie that one segment holds, and the offset they end at; null where none. */
+  /** The oldest segment with offsets at or above `offset`: where it has them, and where they end; null where none. */
   spanOf(
     topic: string,
     partition: number,

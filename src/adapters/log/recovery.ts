@@ -56,29 +56,29 @@ export async function recoverLog(paths: LogPaths, topics: TopicTable, logger: Lo
   const checkpoint = await readCheckpoint(paths.directory);
   if (checkpoint === 'damaged') logger.warn('log checkpoint damaged, reading the whole journal');
   const index = checkpoint instanceof LogIndex ? checkpoint : new LogIndex();
-  declareTopics(index, topics);
+  for (const { topic, partitions } of topics.specs) index.head(topic, partitions - 1);
   await setAsideStrays(paths, index, logger);
   const checked = await checkSegments(paths, index);
 
   const files = await listSegments(paths.journal);
   const tail = await scanTail({ files, index, fresh: !(checkpoint instanceof LogIndex) });
+  checkPartitions(index, topics);
   // Only now are the groups' offsets those of the end, which is what retention went by.
   const unread = checked.retired.flatMap(range => unreadPart(index, range));
   for (const range of unread) index.quarantine(range);
   const lost = [...checked.lost, ...unread, ...tail.lost];
   for (const range of lost) logger.warn({ ...range }, 'log records cannot be read, offsets quarantined');
-  return { index, appendable: await settleTail(paths, index, { tail, isDamaged: lost.length > 0 }) };
+  const isDamaged = lost.length > 0 || tail.isSuspect;
+  return { index, appendable: await settleTail(paths, index, { tail, isDamaged }) };
 }
 
-/** Makes every declared partition known; throws ERR_CONFIG_INVALID where a topic has fewer than before. */
-function declareTopics(index: LogIndex, topics: TopicTable): void {
+/** Throws ERR_CONFIG_INVALID where a topic is declared with fewer partitions than it has. */
+function checkPartitions(index: LogIndex, topics: TopicTable): void {
   for (const { topic, partitions } of topics.specs) {
     const known = index.topics.get(topic)?.length ?? 0;
-    if (known > partitions) {
-      const why = `log.partitions: ${topic} has ${known} partitions, ${partitions} are configured`;
-      throw new MillraceError('ERR_CONFIG_INVALID', why, { remedy: 'Partitions may grow, never shrink.' });
-    }
-    index.head(topic, partitions - 1);
+    if (known <= partitions) continue;
+    const why = `log.partitions: ${topic} has ${known} partitions, ${partitions} are configured`;
+    throw new MillraceError('ERR_CONFIG_INVALID', why, { remedy: 'Partitions may grow, never shrink.' });
   }
 }
 
@@ -142,7 +142,7 @@ async function settleTail(
       index.address = tail.fileEnd;
     }
     if (isDamaged) await writeCheckpoint(paths.directory, index);
-    if (file !== null && tail.validEnd < tail.fileEnd) await cutOff(file, tail.validEnd);
+    if (file !== null) await makeDurable(paths, file, tail);
   } catch (error) {
     throw writeError(error, `recovery of ${paths.directory}`);
   }
@@ -158,12 +158,17 @@ async function setAside(paths: LogPaths, file: SegmentFile, from: number): Promi
   await syncDirectory(paths.quarantine);
 }
 
-async function cutOff(file: SegmentFile, end: number): Promise<void> {
+/**
+ * Cuts the file to its last frame and syncs it: a frame that a killed process wrote and did not sync is whole
+ * in the page cache, and readers are about to be shown it.
+ */
+async function makeDurable(paths: LogPaths, file: SegmentFile, tail: Tail): Promise<void> {
   const handle = await open(file.path, 'r+');
   try {
-    await handle.truncate(end - file.base);
+    if (tail.validEnd < tail.fileEnd) await handle.truncate(tail.validEnd - file.base);
     await handle.sync();
   } finally {
     await handle.close();
   }
+  await syncDirectory(paths.journal);
 }
