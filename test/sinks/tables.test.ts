@@ -55,14 +55,10 @@ test('opening again changes nothing; a newer schema is refused', t => {
   openTables(file, NOW_MS + 1).close();
   const database = new DatabaseSync(file);
   const ledger = database.prepare('SELECT number, applied_at FROM migrations ORDER BY number').all();
-  assert.deepEqual(
-    ledger.map(row => ({ ...row })),
-    [
-      { number: 1, applied_at: NOW_MS },
-      { number: 2, applied_at: NOW_MS },
-    ],
-  );
-  database.exec("INSERT INTO migrations VALUES (3, '0003-later.sql', 0)");
+  assert.ok(ledger.length >= 2);
+  for (const [i, row] of ledger.entries())
+    assert.deepEqual([row['number'], row['applied_at']], [i + 1, NOW_MS]);
+  database.prepare('INSERT INTO migrations VALUES (?, ?, 0)').run(ledger.length + 1, 'later.sql');
   database.close();
   assert.throws(() => openTables(file, NOW_MS), { code: 'ERR_DATA_FORMAT' });
 });
