@@ -45,12 +45,13 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     folder: 'cli',
     may: ['core', 'config', 'observability', 'jobs', 'runtime', 'services', 'adapters'],
     outside: ['node', 'npm'],
-    because: 'commands, and the composition: `compose…`, `serve` and `…worker…` alone import adapters',
+    because:
+      'commands, and the composition: `compose…`, `serve`, `backend` and `…worker…` alone import adapters',
   },
 ];
 
 /** Files of `cli` that choose implementations. */
-export const COMPOSERS = /^src\/cli\/(compose[a-z-]*|serve|([a-z-]+-)?worker(-[a-z-]+)?)\.ts$/;
+export const COMPOSERS = /^src\/cli\/(compose[a-z-]*|serve|backend|([a-z-]+-)?worker(-[a-z-]+)?)\.ts$/;
 
 /** The rules as a Markdown table. */
 export function renderImportRules(): string {

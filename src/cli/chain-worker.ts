@@ -8,8 +8,6 @@ import type { Segment } from '../runtime/segments.ts';
 import { composeJobs, composeLayout } from './compose-jobs.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
-const CACHE_BYTES_MAX = 64 * 1024 * 1024;
-
 /** What the chain's thread answers. */
 export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 
@@ -21,7 +19,7 @@ export async function startChain({ config, environment, paths, log: shared, cach
   const log = connectLog(shared);
   const cache = openCacheReader(paths.cacheFile, cacheVersion, {
     rowsMax: config['cache.rowsMax'],
-    bytesMax: CACHE_BYTES_MAX,
+    bytesMax: config['cache.bytesMax'],
   });
   const state = await openEmbeddedState({
     directory: paths.state,

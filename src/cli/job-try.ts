@@ -45,7 +45,7 @@ export async function tryJobs(options: TryOptions): Promise<void> {
   const chain = {
     jobs,
     inputs: [],
-    isStored: () => false,
+    isStored: () => true,
     read: readPlanned.bind(null, stores),
   };
   for await (const records of readRecords(options, jobs[0]!)) {
@@ -64,9 +64,9 @@ function bySource(a: ChainOutput, b: ChainOutput): number {
   return a.source.offset - b.source.offset || a.source.index - b.source.index;
 }
 
-/** The events of a duplicate batch leave as one output: the batch. */
+/** What goes on to a later job is no output; the events of a duplicate batch leave as one: the batch. */
 function isPrinted(output: ChainOutput): boolean {
-  return output.topic !== null || output.code !== 'ERR_DUPLICATE';
+  return output.isLeaving && (output.topic !== null || output.code !== 'ERR_DUPLICATE');
 }
 
 function lineOf(output: ChainOutput): string {
@@ -139,6 +139,7 @@ function createTotals(jobs: readonly Job[]) {
         if (!isLeavingCount) add(counters, name.slice(name.indexOf('.') + 1), delta);
       }
       for (const output of outputs) {
+        if (!output.isLeaving) continue;
         if (output.topic !== null) add(topics, output.topic, 1);
         if (output.isDerived) continue;
         if (output.outcome === 'reject') rejected += 1;

@@ -19,25 +19,28 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** Walks objects key by key; undefined where a key is missing or a step is not an object. Own keys only. */
-export function valueAt(root: Json | undefined, ...path: readonly string[]): Json | undefined {
-  let value: Json | undefined = root;
-  for (const key of path) {
-    if (!isObject(value) || !Object.hasOwn(value, key)) return undefined;
-    value = value[key];
-  }
-  return value;
+/**
+ * Walks objects key by key; undefined where a key is missing or a step is not an object. The keys are names of
+ * ours, none that every object inherits: no look at own keys is needed. Up to three: a rest parameter in their
+ * place cost 3 µs an event over the chain.
+ */
+export function valueAt(root: Json | undefined, a: string, b?: string, c?: string): Json | undefined {
+  const value = isObject(root) ? root[a] : undefined;
+  if (b === undefined) return value;
+  const inner = isObject(value) ? value[b] : undefined;
+  if (c === undefined) return inner;
+  return isObject(inner) ? inner[c] : undefined;
 }
 
 /** The object at a path, or undefined where it is absent or of another type. */
-export function objectAt(root: Json | undefined, ...path: readonly string[]): JsonObject | undefined {
-  const value = valueAt(root, ...path);
+export function objectAt(root: Json | undefined, a: string, b?: string, c?: string): JsonObject | undefined {
+  const value = valueAt(root, a, b, c);
   return isObject(value) ? value : undefined;
 }
 
 /** The non-empty string at a path, or undefined. */
-export function textAt(root: Json | undefined, ...path: readonly string[]): string | undefined {
-  return textOf(valueAt(root, ...path));
+export function textAt(root: Json | undefined, a: string, b?: string, c?: string): string | undefined {
+  return textOf(valueAt(root, a, b, c));
 }
 
 /** The event's type as sent: top-level `eid`. */

@@ -35,6 +35,15 @@ export interface Item {
   readonly source: Source;
   /** The input record's time: what TTL, expiry and made-up times go by, epoch ms UTC. */
   readonly nowMs: number;
+  /** What was seen in the text that the event was read from; absent where nobody looked. */
+  readonly text?: TextFacts;
+}
+
+/** What a look at a JSON text tells a job that would otherwise walk the whole event. */
+export interface TextFacts {
+  readonly sizeBytes: number;
+  /** Whether it holds a null anywhere. */
+  readonly hasNull: boolean;
 }
 
 /** An event leaving a job for a topic. Key: what partitions the topic. */

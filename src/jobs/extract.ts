@@ -2,6 +2,7 @@ import { isObject, type Json, type JsonObject, valueAt, withMetadata } from '../
 import type { Emission, Item, Job, JobDeps, Outcome, Verdict } from '../core/job.ts';
 import { auditLogOf } from './audit-log.ts';
 import { isJsonLongerThan } from './json-size.ts';
+import { dropNulls } from './nulls.ts';
 import { deviceKey, dropped, emission, emitted, movedCounters, rejected, verdict } from './outcomes.ts';
 import { createSightings, type Sightings } from './sightings.ts';
 import { isoTime, timeMsOf } from './times.ts';
@@ -103,8 +104,10 @@ function openBatch(item: Item, deps: JobDeps, stage: Stage, { sightings, counts 
   counts.audit_event_count += 1;
   const syncts = timeMsOf(item.event['syncts']) ?? item.nowMs;
   const stamp = { syncts, '@timestamp': isoTime(syncts) };
-  const outcomes = batch.events.map((event, index): Outcome => {
-    const outcome = openEvent(event, index, stamp, { deps, stage });
+  const mayExceed = mayHoldLarger(item, deps.options.extract.eventBytesMax);
+  const outcomes = batch.events.map((sent, index): Outcome => {
+    const event = isObject(sent) && item.text?.hasNull !== false ? dropNulls(sent) : sent;
+    const outcome = openEvent(event, index, stamp, { deps, stage, mayExceed });
     if (outcome.kind === 'emit') counts.success_event_count += 1;
     else counts.failed_event_count += 1;
     return outcome;
@@ -143,7 +146,7 @@ function openEvent(
   event: Json,
   index: number,
   stamp: { readonly syncts: number; readonly '@timestamp': string },
-  { deps, stage }: { readonly deps: JobDeps; readonly stage: Stage },
+  { deps, stage, mayExceed }: { readonly deps: JobDeps; readonly stage: Stage; readonly mayExceed: boolean },
 ): Outcome {
   if (!isObject(event)) {
     const reason = 'an element of events is not a JSON object';
@@ -152,13 +155,22 @@ function openEvent(
   }
   const stamped = { ...event, ...stamp };
   const { eventBytesMax } = deps.options.extract;
-  if (isJsonLongerThan(stamped, eventBytesMax, deps.byteLength)) {
+  if (mayExceed && isJsonLongerThan(stamped, eventBytesMax, deps.byteLength)) {
     const reason = `the event is larger than ${eventBytesMax} bytes`;
     const failed = { ...stamped, ...failedMarks('Event size is Exceeded') };
     const kept = emission('telemetry.failed', deviceKey(event), failed);
     return rejected({ code: 'ERR_EVENT_TOO_LARGE', reason, pointer: null }, kept);
   }
   return emitted(stage({ ...stamped, flags: { ex_processed: true } }));
+}
+
+/** A number such as `1e20` is written out in full: six times its text is the most that any JSON grows. */
+const GROWTH_MAX = 6;
+const STAMP_BYTES_MAX = 128;
+
+/** Whether the batch's text is long enough to hold an event over the limit; most are not by far. */
+function mayHoldLarger({ text }: Item, bytesMax: number): boolean {
+  return text === undefined || GROWTH_MAX * text.sizeBytes + STAMP_BYTES_MAX > bytesMax;
 }
 
 /** Flags and metadata of a failed event; they replace what the client sent under these names. */

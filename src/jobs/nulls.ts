@@ -19,9 +19,14 @@ export function checkWithoutNulls<T>(
   check: (event: TelemetryEvent) => T | null,
 ): Checked<T | null> {
   const answer = check(event);
-  if (answer === null || !hasNull(event, 0)) return { event, answer };
-  const bare = Object.fromEntries(bareMembers(event, 0));
-  return { event: bare, answer: check(bare) };
+  if (answer === null) return { event, answer };
+  const bare = dropNulls(event);
+  return { event: bare, answer: bare === event ? answer : check(bare) };
+}
+
+/** The event without the members that are null, as the original's serialiser leaves it; itself where it has none. */
+export function dropNulls(event: TelemetryEvent): TelemetryEvent {
+  return hasNull(event, 0) ? Object.fromEntries(bareMembers(event, 0)) : event;
 }
 
 function hasNull(value: Json | undefined, depth: number): boolean {

@@ -1,7 +1,6 @@
 import { type TelemetryEvent, withFlags, withMetadata } from '../core/event.ts';
 import type { Item, Job, JobDeps, Verdict } from '../core/job.ts';
 import { correct } from './corrections.ts';
-import { checkWithoutNulls } from './nulls.ts';
 import { deviceKey, emission, emitted, type Fault, movedCounters, rejected, verdict } from './outcomes.ts';
 
 const COUNTS = {
@@ -38,16 +37,16 @@ export function createValidate(deps: JobDeps): Job {
   };
 }
 
-function validate(item: Item, deps: JobDeps, counts: typeof COUNTS): Verdict {
-  const { event, answer } = checkWithoutNulls(item.event, sent => deps.schemas.validateEvent(sent));
-  if (answer !== null) {
+function validate({ event, nowMs }: Item, deps: JobDeps, counts: typeof COUNTS): Verdict {
+  const violation = deps.schemas.validateEvent(event);
+  if (violation !== null) {
     counts.validation_failed_event_count += 1;
-    if (answer === undefined) return fail(item.event, NO_SCHEMA, NO_SCHEMA.reason);
-    const { pointer, message } = answer;
-    return fail(item.event, { code: 'ERR_SCHEMA_VIOLATION', reason: message, pointer }, pointer);
+    if (violation === undefined) return fail(event, NO_SCHEMA, NO_SCHEMA.reason);
+    const { pointer, message } = violation;
+    return fail(event, { code: 'ERR_SCHEMA_VIOLATION', reason: message, pointer }, pointer);
   }
   counts.validation_success_event_count += 1;
-  const corrected = correct(event, deps.options.validate.channelDefault, item.nowMs);
+  const corrected = correct(event, deps.options.validate.channelDefault, nowMs);
   const isLog = corrected['eid'] === 'LOG';
   if (isLog) counts.log_route_success_count += 1;
   return verdict(

@@ -1,8 +1,9 @@
-import type { Item, ReadPlan, Reads } from '../core/job.ts';
+import type { JsonObject } from '../core/event.ts';
+import type { CacheKey, Item, MarkKey, ReadPlan, Reads } from '../core/job.ts';
 import type { Cache, Sighting, StateStore } from '../core/ports.ts';
 import type { LogRecord } from '../core/record.ts';
 import { bareTopic } from '../core/topics.ts';
-import { type ChainOptions, type ChainOutput, type ChainResult, runChain } from './chain.ts';
+import { type ChainInput, type ChainOptions, type ChainOutput, type ChainResult, runChain } from './chain.ts';
 import { decodeRecord } from './decode.ts';
 
 /**
@@ -16,7 +17,7 @@ export async function runRecords(
   environment: string,
   records: readonly LogRecord[],
 ): Promise<ChainResult> {
-  const items: Item[] = [];
+  const inputs: ChainInput[] = [];
   const unreadable: ChainOutput[] = [];
   const counters: Record<string, number> = {};
   const count = (name: string) => {
@@ -26,8 +27,8 @@ export async function runRecords(
     const topic = bareTopic(environment, record.topic);
     const job = options.jobs.find(reader => reader.inputs.includes(topic))!;
     const decoded = decodeRecord(record, topic, job);
-    if ('item' in decoded) {
-      items.push(decoded.item);
+    if ('input' in decoded) {
+      inputs.push(decoded.input);
       continue;
     }
     unreadable.push(decoded.unreadable);
@@ -36,7 +37,7 @@ export async function runRecords(
     count(`${job.name}.rejected`);
     count(`topic.${job.unreadableTopic}`);
   }
-  const result = await runChain(options, items);
+  const result = await runChain(options, inputs);
   if (unreadable.length === 0) return result;
   for (const [name, delta] of Object.entries(result.counters)) counters[name] = (counters[name] ?? 0) + delta;
   return { outputs: [...result.outputs, ...unreadable], marks: result.marks, counters };
@@ -46,20 +47,53 @@ export async function runRecords(
 export async function readPlanned(
   stores: { readonly state: StateStore; readonly cache: Pick<Cache, 'get'> },
   plan: ReadPlan,
-  batch: readonly Item[],
 ): Promise<Reads> {
-  const markKeys = distinct(plan.marks, key => `${key.space}\0${key.key}`);
-  const rowKeys = distinct(plan.rows, key => `${key.dataset}\0${key.key}`);
-  const [sightings, rows] = await Promise.all([
-    markKeys.size === 0 ? [] : stores.state.seen([...markKeys.values()]),
-    rowKeys.size === 0 ? [] : stores.cache.get([...rowKeys.values()]),
+  const marks = new KeyTable<MarkKey, Sighting>(plan.marks, key => key.space);
+  const rows = new KeyTable<CacheKey, JsonObject>(plan.rows, key => key.dataset);
+  const [sightings, found] = await Promise.all([
+    marks.keys.length === 0 ? [] : stores.state.seen(marks.keys),
+    rows.keys.length === 0 ? [] : stores.cache.get(rows.keys),
   ]);
-  const sightingOf = zip(markKeys, sightings);
-  const rowOf = zip(rowKeys, rows);
+  marks.answer(sightings);
+  rows.answer(found);
   return {
-    isSeen: (key, item) => isSeenElsewhere(sightingOf.get(`${key.space}\0${key.key}`), item),
-    row: key => rowOf.get(`${key.dataset}\0${key.key}`),
+    isSeen: (key, item) => isSeenElsewhere(marks.find(key), item),
+    row: key => rows.find(key),
   };
+}
+
+/** The distinct keys of a plan with their answers, by space (or dataset) and key; no joined text is made of them. */
+class KeyTable<K extends { readonly key: string }, A> {
+  readonly keys: K[] = [];
+  readonly #areaOf: (key: K) => string;
+  /** Area → key → index in `keys`. */
+  readonly #areas = new Map<string, Map<string, number>>();
+  #answers: readonly (A | undefined)[] = [];
+
+  constructor(keys: readonly K[], areaOf: (key: K) => string) {
+    this.#areaOf = areaOf;
+    for (const key of keys) {
+      const area = areaOf(key);
+      let indexes = this.#areas.get(area);
+      if (indexes === undefined) {
+        indexes = new Map();
+        this.#areas.set(area, indexes);
+      }
+      if (indexes.has(key.key)) continue;
+      indexes.set(key.key, this.keys.length);
+      this.keys.push(key);
+    }
+  }
+
+  /** Takes the answers, in the order of `keys`. */
+  answer(answers: readonly (A | undefined)[]): void {
+    this.#answers = answers;
+  }
+
+  find(key: K): A | undefined {
+    const index = this.#areas.get(this.#areaOf(key))?.get(key.key);
+    return index === undefined ? undefined : this.#answers[index];
+  }
 }
 
 /**
@@ -75,18 +109,4 @@ function isSeenElsewhere(sighting: Sighting | undefined, item: Item): boolean {
     source.offset < item.source.offset ||
     (source.offset === item.source.offset && source.index < item.source.index)
   );
-}
-
-function distinct<T>(keys: readonly T[], idOf: (key: T) => string): Map<string, T> {
-  const byId = new Map<string, T>();
-  for (const key of keys) byId.set(idOf(key), key);
-  return byId;
-}
-
-/** The ids with their answers; the answers come in the order of the ids. */
-function zip<T>(ids: ReadonlyMap<string, unknown>, answers: readonly T[]): Map<string, T> {
-  const answerOf = new Map<string, T>();
-  let i = 0;
-  for (const id of ids.keys()) answerOf.set(id, answers[i++]!);
-  return answerOf;
 }

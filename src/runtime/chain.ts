@@ -1,6 +1,7 @@
-import { assert, assertNever } from '../core/errors.ts';
-import type { JsonObject } from '../core/event.ts';
+import { assert } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/event.ts';
 import type {
+  Dropped,
   Emission,
   Item,
   Job,
@@ -10,11 +11,13 @@ import type {
   Outcome,
   ReadPlan,
   Reads,
+  Rejected,
   Verdict,
 } from '../core/job.ts';
 import type { Source } from '../core/record.ts';
+import type { Origin } from './encode.ts';
 
-/** What left the chain, or passed a topic inside it that is stored. */
+/** What goes to a stored topic, or was dropped. */
 export interface ChainOutput {
   readonly outcome: Outcome['kind'];
   /** Null for a drop that reaches no topic. */
@@ -32,11 +35,22 @@ export interface ChainOutput {
   readonly isLeaving: boolean;
   /** True where a job of this chain made the event (a share item, a copy), false for one that came in. */
   readonly isDerived: boolean;
+  /** The text that the event was read from; for the encoder. */
+  readonly origin: Origin | undefined;
+}
+
+/** What enters a chain: an event or batch, with the text it was read from where that can be used again. */
+export interface ChainInput extends Item {
+  readonly origin?: Origin;
+  /** Where the events of a batch lie in its text, see `scanJson`. */
+  readonly elements?: readonly number[];
 }
 
 /** An event between two jobs. */
 interface Standing extends Item {
   readonly isDerived: boolean;
+  readonly origin: Origin | undefined;
+  readonly elements: readonly number[] | undefined;
 }
 
 /** The answer of a chain to a batch. */
@@ -53,7 +67,7 @@ export interface ChainOptions {
   readonly jobs: readonly Job[];
   /** Topics that these jobs take from the log: what is emitted to one goes there, even by one of the jobs. */
   readonly inputs: readonly string[];
-  /** Whether a topic between two of the jobs is stored all the same. */
+  /** Whether what is emitted to a topic is wanted as an output; it is counted either way. */
   isStored(topic: string): boolean;
   /** Fetches everything a plan names, in one round trip. */
   read(plan: ReadPlan, batch: readonly Item[]): Promise<Reads>;
@@ -65,49 +79,71 @@ export interface ChainOptions {
  *
  * Asserts the conservation law on every job and batch: received = emitted + rejected + dropped.
  */
-export async function runChain(options: ChainOptions, inputs: readonly Item[]): Promise<ChainResult> {
-  const pass = new Pass(options);
-  let standing: readonly Standing[] = inputs.map(item => ({ ...item, isDerived: false }));
+export async function runChain(options: ChainOptions, inputs: readonly ChainInput[]): Promise<ChainResult> {
+  const outputs: ChainOutput[] = [];
+  const marks: Mark[] = [];
+  const counters: Record<string, number> = {};
+  let standing: readonly Standing[] = inputs.map(standingOf);
   for (const [index, job] of options.jobs.entries()) {
     const batch = standing.filter(item => job.inputs.includes(item.topic));
     if (batch.length === 0) continue;
     const reads = await options.read(job.plan(batch), batch);
     const result = processOrBisect(job, batch, reads);
-    standing = pass.replace(standing, { job, batch, result, later: options.jobs.slice(index + 1) });
+    assert(result.verdicts.length === batch.length, `${job.name} answers each input once`);
+    const step = new Step(job, ways(options, index), outputs);
+    standing = step.replace(standing, batch, result.verdicts);
+    step.count(counters, result.counters);
+    for (const mark of result.marks) marks.push(mark);
   }
   assert(standing.length === 0, 'every event of a chain ends in a topic or a drop');
-  return pass.result();
+  return { outputs, marks, counters };
 }
 
-/** What one job made of its part of the standing events. */
-interface Step {
-  readonly job: Job;
-  readonly batch: readonly Standing[];
-  readonly result: JobResult;
-  readonly later: readonly Job[];
+function standingOf({ topic, event, source, nowMs, text, origin, elements }: ChainInput): Standing {
+  const item = { topic, event, source, nowMs, isDerived: false, origin, elements };
+  return text === undefined ? item : { ...item, text };
 }
 
-/** Collects what a batch leaves behind on its way through the jobs. */
-class Pass {
-  readonly #options: ChainOptions;
-  readonly #outputs: ChainOutput[] = [];
-  readonly #marks: Mark[] = [];
-  readonly #counters: Record<string, number> = {};
+/** Where a topic leads from a job: to a later job of the chain, out of it, or both. */
+interface Way {
+  readonly isFused: boolean;
+  readonly isStored: boolean;
+  count: number;
+}
 
-  constructor(options: ChainOptions) {
-    this.#options = options;
+/** The ways from a job, by the topics that it declares. */
+function ways({ jobs, inputs, isStored }: ChainOptions, index: number): ReadonlyMap<string, Way> {
+  const job = jobs[index]!;
+  const later = jobs.slice(index + 1);
+  const declared = new Set([...job.outputs, job.unreadableTopic]);
+  return new Map(
+    [...declared].map(topic => {
+      const isFused = !inputs.includes(topic) && later.some(reader => reader.inputs.includes(topic));
+      return [topic, { isFused, isStored: isStored(topic), count: 0 }];
+    }),
+  );
+}
+
+/** What one job makes of a batch. Counts in numbers of its own: names are put together once, not per event. */
+class Step {
+  readonly #job: Job;
+  readonly #ways: ReadonlyMap<string, Way>;
+  readonly #outputs: ChainOutput[];
+  readonly #edges = new Map<string, number>();
+  readonly #tally = { received: 0, emitted: 0, rejected: 0, dropped: 0, derived: 0 };
+
+  constructor(job: Job, routes: ReadonlyMap<string, Way>, outputs: ChainOutput[]) {
+    this.#job = job;
+    this.#ways = routes;
+    this.#outputs = outputs;
   }
 
-  result(): ChainResult {
-    return { outputs: this.#outputs, marks: this.#marks, counters: this.#counters };
-  }
-
-  /** The standing events after a job: those it did not take as they were, the others replaced. */
-  replace(standing: readonly Standing[], step: Step): readonly Standing[] {
-    const { job, batch, result } = step;
-    assert(result.verdicts.length === batch.length, `${job.name} answers each input once`);
-    for (const mark of result.marks) this.#marks.push(mark);
-    for (const [name, delta] of Object.entries(result.counters)) this.#count(`${job.name}.${name}`, delta);
+  /** The standing events after the job: those it did not take as they were, the others replaced. */
+  replace(
+    standing: readonly Standing[],
+    batch: readonly Standing[],
+    verdicts: readonly Verdict[],
+  ): readonly Standing[] {
     const next: Standing[] = [];
     let taken = 0;
     for (const item of standing) {
@@ -115,101 +151,116 @@ class Pass {
         next.push(item);
         continue;
       }
-      this.#count(`edge.${job.name}.${item.topic}`, 1);
-      this.#settle(item, result.verdicts[taken++]!, step, next);
+      this.#edges.set(item.topic, (this.#edges.get(item.topic) ?? 0) + 1);
+      this.#settle(item, verdicts[taken++]!, next);
     }
-    assert(taken === batch.length, `${job.name} took events in order`);
+    assert(taken === batch.length, `${this.#job.name} took events in order`);
     return next;
   }
 
-  #settle(item: Standing, verdict: Verdict, step: Step, next: Standing[]): void {
-    const { name } = step.job;
-    this.#count(`${name}.received`, verdict.outcomes.length);
-    for (const [index, outcome] of verdict.outcomes.entries()) {
-      // Only a batch opens into several events; elsewhere the event keeps the index it was given there.
-      const source = name === 'extract' ? { ...item.source, index } : item.source;
-      const from = { ...item, source };
-      this.#count(`${name}.${COUNTED_AS[outcome.kind]}`, 1);
-      switch (outcome.kind) {
-        case 'emit':
-          assert(outcome.emissions.length > 0, `${name} emits to at least one topic`);
-          for (const emission of outcome.emissions) this.#place(from, emission, step, next);
-          break;
-        case 'reject':
-          this.#leave(from, outcome.emission, { job: step.job, outcome });
-          break;
-        case 'drop':
-          this.#leave(from, outcome.emission, { job: step.job, outcome });
-          break;
-        default:
-          assertNever(outcome);
+  /** Adds what was counted, under its full names. */
+  count(counters: Record<string, number>, own: Readonly<Record<string, number>>): void {
+    const { name } = this.#job;
+    const { received, emitted, rejected, dropped } = this.#tally;
+    assert(received === emitted + rejected + dropped, `${name} conserves events`);
+    const add = (counter: string, delta: number) => {
+      if (delta !== 0) counters[counter] = (counters[counter] ?? 0) + delta;
+    };
+    for (const [what, delta] of Object.entries({ ...this.#tally, ...own })) add(`${name}.${what}`, delta);
+    for (const [topic, delta] of this.#edges) add(`edge.${name}.${topic}`, delta);
+    for (const [topic, way] of this.#ways) add(`topic.${topic}`, way.count);
+  }
+
+  #settle(item: Standing, { outcomes, derived }: Verdict, next: Standing[]): void {
+    const isBatch = this.#job.name === 'extract';
+    this.#tally.received += outcomes.length;
+    for (let index = 0; index < outcomes.length; index++) {
+      const outcome = outcomes[index]!;
+      // Only a batch opens into several events; elsewhere the event keeps the place it was given there.
+      const from = isBatch ? eventOf(item, index, outcome.kind === 'drop') : item;
+      if (outcome.kind === 'emit') {
+        this.#tally.emitted += 1;
+        assert(outcome.emissions.length > 0, `${this.#job.name} emits to at least one topic`);
+        for (const emission of outcome.emissions) this.#place(from, emission, next);
+      } else {
+        this.#tally[outcome.kind === 'reject' ? 'rejected' : 'dropped'] += 1;
+        this.#leave(from, outcome);
       }
     }
-    const index = name === 'extract' ? verdict.outcomes.length : item.source.index;
-    const derivedFrom = { ...item, source: { ...item.source, index }, isDerived: true };
-    this.#count(`${name}.derived`, verdict.derived.length);
-    for (const emission of verdict.derived) this.#place(derivedFrom, emission, step, next);
+    if (derived.length === 0) return;
+    this.#tally.derived += derived.length;
+    const parent = isBatch ? eventOf(item, outcomes.length, false) : item;
+    for (const emission of derived) this.#place({ ...parent, isDerived: true }, emission, next);
   }
 
   /** Puts an emitted event on its topic: before the later job that reads it, and out where it is stored. */
-  #place(item: Standing, emission: Emission, step: Step, next: Standing[]): void {
-    const { topic, key, event } = emission;
-    assert(step.job.outputs.includes(topic), `${step.job.name} declares its output ${topic}`);
-    this.#count(`topic.${topic}`, 1);
-    const isFused =
-      !this.#options.inputs.includes(topic) && step.later.some(job => job.inputs.includes(topic));
-    if (isFused)
-      next.push({ topic, event, source: item.source, nowMs: item.nowMs, isDerived: item.isDerived });
-    if (isFused && !this.#options.isStored(topic)) return;
+  #place(item: Standing, { topic, key, event }: Emission, next: Standing[]): void {
+    const way = this.#wayTo(topic);
+    const { source, nowMs, isDerived, origin } = item;
+    if (way.isFused) next.push({ topic, event, source, nowMs, isDerived, origin, elements: undefined });
+    if (!way.isStored) return;
     this.#outputs.push({
       outcome: 'emit',
       topic,
       key,
       event,
-      source: item.source,
-      nowMs: item.nowMs,
-      job: step.job.name,
+      source,
+      nowMs,
+      job: this.#job.name,
       code: null,
       reason: null,
       pointer: null,
-      isLeaving: !isFused,
-      isDerived: item.isDerived,
+      isLeaving: !way.isFused,
+      isDerived,
+      origin,
     });
   }
 
-  #leave(
-    item: Standing,
-    emission: Emission | null,
-    by: { job: Job; outcome: Exclude<Outcome, { kind: 'emit' }> },
-  ): void {
-    const { job, outcome } = by;
-    if (emission !== null) {
-      const isDeclared = emission.topic === job.unreadableTopic || job.outputs.includes(emission.topic);
-      assert(isDeclared, `${job.name} declares its output ${emission.topic}`);
-      this.#count(`topic.${emission.topic}`, 1);
-    }
+  #leave({ event, source, nowMs, isDerived, origin }: Standing, outcome: Rejected | Dropped): void {
+    const { emission } = outcome;
+    if (emission !== null) this.#wayTo(emission.topic);
     this.#outputs.push({
       outcome: outcome.kind,
       topic: emission?.topic ?? null,
       key: emission?.key ?? null,
-      event: emission?.event ?? item.event,
-      source: item.source,
-      nowMs: item.nowMs,
-      job: job.name,
+      event: emission?.event ?? event,
+      source,
+      nowMs,
+      job: this.#job.name,
       code: outcome.code,
       reason: outcome.reason,
       pointer: outcome.kind === 'reject' ? outcome.pointer : null,
       isLeaving: true,
-      isDerived: item.isDerived,
+      isDerived,
+      origin,
     });
   }
 
-  #count(name: string, delta: number): void {
-    if (delta !== 0) this.#counters[name] = (this.#counters[name] ?? 0) + delta;
+  /** The way to a topic, one event more on it. */
+  #wayTo(topic: string): Way {
+    const way = this.#ways.get(topic);
+    assert(way !== undefined, `${this.#job.name} declares its output ${topic}`);
+    way.count += 1;
+    return way;
   }
 }
 
-const COUNTED_AS = { emit: 'emitted', reject: 'rejected', drop: 'dropped' } as const;
+/**
+ * An event of an opened batch: its place, and its own piece of the text where the pieces are those of the events.
+ * A batch that is dropped is kept whole.
+ */
+function eventOf(item: Standing, index: number, isWhole: boolean): Standing {
+  const { event: batch, elements, origin } = item;
+  const events = batch['events'];
+  const source = { ...item.source, index };
+  if (isWhole) return { ...item, source };
+  const isMatched = Array.isArray(events) && elements !== undefined && elements.length === 3 * events.length;
+  const event: unknown = isMatched ? events[index] : undefined;
+  if (origin === undefined || !isMatched || !isObject(event)) return { ...item, source, origin: undefined };
+  const at = 3 * index;
+  const bytes = origin.bytes.subarray(elements[at], elements[at + 1]);
+  return { ...item, source, origin: { event, bytes, memberCount: elements[at + 2]! } };
+}
 
 /**
  * A job never throws on data; where one does all the same, the batch is halved until the one event is found,

@@ -2,13 +2,17 @@ import { isObject, type JsonObject } from '../core/event.ts';
 import { HEADER, provenanceOf } from '../core/headers.ts';
 import type { Emission, Item, Job } from '../core/job.ts';
 import type { LogRecord } from '../core/record.ts';
-import type { ChainOutput } from './chain.ts';
+import type { ChainInput, ChainOutput } from './chain.ts';
+import { scanJson } from './json-scan.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const anyBytes = new TextDecoder('utf-8');
 
 /** A record as the chain takes it, or as it is set aside because it is not a JSON object. */
-export type Decoded = { readonly item: Item } | { readonly unreadable: ChainOutput };
+export type Decoded = { readonly input: ChainInput } | { readonly unreadable: ChainOutput };
+
+/** Nested deeper than this, a record is not read: making its text again would exhaust the stack. */
+const DEPTH_MAX = 500;
 
 /**
  * Reads a record of one of the job's input topics. Records of a topic between jobs say in their headers where
@@ -24,7 +28,18 @@ export function decodeRecord(record: LogRecord, topic: string, job: Job): Decode
     nowMs: receivedAtMs ?? record.timeMs,
   };
   const event = parseObject(record.value);
-  return event === undefined ? { unreadable: setAside(record, item, job) } : { item: { ...item, event } };
+  if (event === undefined)
+    return { unreadable: setAside(record, item, job, 'the record is not a JSON object') };
+  const whole = { event, bytes: record.value };
+  // What a job wrote holds no nulls and is no deeper than what it was read from.
+  if (source !== undefined) return { input: { ...item, event, origin: whole } };
+  const { sizeBytes, ...scan } = { ...scanJson(record.value), sizeBytes: record.value.length };
+  if (scan.depthMax > DEPTH_MAX) {
+    return { unreadable: setAside(record, item, job, `the record is nested deeper than ${DEPTH_MAX}`) };
+  }
+  const input = { ...item, event, text: { sizeBytes, hasNull: scan.hasNull } };
+  // Nulls are dropped on output, so the text cannot go out as it came in.
+  return { input: scan.hasNull ? input : { ...input, origin: whole, elements: scan.elements } };
 }
 
 /** The value as a JSON object, or undefined where it is not UTF-8, not JSON or of another type. */
@@ -38,14 +53,14 @@ export function parseObject(value: Uint8Array): JsonObject | undefined {
 }
 
 /** What an unreadable record becomes: its bytes kept as text, exactly where they are UTF-8, else in base64 too. */
-function setAside(record: LogRecord, item: Omit<Item, 'event'>, job: Job): ChainOutput {
+function setAside(record: LogRecord, item: Omit<Item, 'event'>, job: Job, reason: string): ChainOutput {
   const raw = anyBytes.decode(record.value);
   const isExact = Buffer.from(raw, 'utf8').equals(record.value);
   const event: JsonObject = {
     raw,
     ...(isExact ? {} : { rawBase64: Buffer.from(record.value).toString('base64') }),
     flags: { ex_processed: false },
-    metadata: { src: job.name, ex_error: 'The record is not a JSON object' },
+    metadata: { src: job.name, ex_error: reason },
   };
   const code = job.name === 'extract' ? 'ERR_BATCH_UNREADABLE' : 'ERR_RECORD_UNREADABLE';
   const emission: Emission = { topic: job.unreadableTopic, key: record.key, event };
@@ -56,10 +71,11 @@ function setAside(record: LogRecord, item: Omit<Item, 'event'>, job: Job): Chain
     nowMs: item.nowMs,
     job: job.name,
     code,
-    reason: 'the record is not a JSON object',
+    reason,
     pointer: null,
     isLeaving: true,
     isDerived: false,
+    origin: undefined,
   };
 }
 

@@ -1,14 +1,65 @@
 import { isObject, type Json, type JsonObject } from '../core/event.ts';
 
+/** The text that an event was read from: the bytes of one JSON object, and that object as parsed. */
+export interface Origin {
+  readonly event: JsonObject;
+  readonly bytes: Uint8Array;
+  /** Members in the bytes; absent where nobody counted. More than the object has: some have equal keys. */
+  readonly memberCount?: number;
+}
+
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACE = 0x7b;
+
 /**
  * An event as one line of UTF-8 JSON, without the members whose value is null (the original's serialiser
  * drops them, and consumers rely on it); nulls inside arrays stay.
+ *
+ * Where the event only has members more than the object it was read from, they are added to the bytes that
+ * came in: the rest stays as the client wrote it, to the digit, and is not made anew.
  */
-export function encodeEvent(event: JsonObject): Uint8Array {
+export function encodeEvent(event: JsonObject, origin?: Origin): Uint8Array {
+  const added = origin === undefined ? undefined : addedMembers(event, origin);
+  if (origin !== undefined && added !== undefined) return splice(origin.bytes, textOf(added));
+  return Buffer.from(textOf(event), 'utf8');
+}
+
+function textOf(event: JsonObject): string {
   const text = JSON.stringify(event);
   // Nearly no event holds a null: the search costs a twentieth of building the text again. The same four
   // letters inside a string only cost that second pass.
-  return Buffer.from(text.includes(':null') ? JSON.stringify(withoutNulls(event)) : text, 'utf8');
+  return text.includes(':null') ? JSON.stringify(withoutNulls(event)) : text;
+}
+
+/** The members that the event has and its origin has not; undefined where any other was changed or removed. */
+function addedMembers(event: JsonObject, { event: base, memberCount }: Origin): JsonObject | undefined {
+  const added: Record<string, Json | undefined> = {};
+  let keptCount = 0;
+  for (const key in event) {
+    const value = event[key];
+    // Jobs copy what they change: the same value (for objects: the same object) is what was read.
+    if (value !== undefined && value === base[key]) keptCount += 1;
+    else if (Object.hasOwn(base, key)) return undefined;
+    else added[key] = value;
+  }
+  let baseCount = 0;
+  for (const _ in base) baseCount += 1;
+  return keptCount === baseCount && baseCount === (memberCount ?? baseCount) ? added : undefined;
+}
+
+/** Puts the members of a JSON object's text before the closing brace of another's bytes. */
+function splice(bytes: Uint8Array, members: string): Uint8Array {
+  if (members === '{}') return bytes;
+  let end = bytes.length - 1;
+  while (bytes[end] !== CLOSE_BRACE) end -= 1;
+  let last = end - 1;
+  while (bytes[last]! <= 0x20) last -= 1;
+  const isEmpty = bytes[last] === OPEN_BRACE;
+  const tail = isEmpty ? members.slice(1) : `,${members.slice(1)}`;
+  const spliced = Buffer.allocUnsafe(end + Buffer.byteLength(tail, 'utf8'));
+  spliced.set(bytes.subarray(0, end), 0);
+  spliced.write(tail, end, 'utf8');
+  return spliced;
 }
 
 function withoutNulls(value: Json): Json {

@@ -128,7 +128,7 @@ function appendsOf(options: RunnerOptions, outputs: readonly ChainOutput[]): rea
   const byPartition = new Map<string, { topic: string; partition: number; records: NewRecord[] }>();
   for (const output of outputs) {
     const name = output.topic ?? (isUntraced(output) ? null : 'telemetry.dropped');
-    if (name === null || !options.isStored(name)) continue;
+    if (name === null) continue;
     const topic = fullTopic(environment, name);
     const partition = choosePartition(output, log.partitionCount(topic));
     const id = `${topic}:${partition}`;
@@ -151,13 +151,14 @@ function choosePartition(output: ChainOutput, partitions: number): number {
 }
 
 function recordOf(output: ChainOutput): NewRecord {
-  const event = output.topic === null ? traceOf(output) : output.event;
+  const value =
+    output.topic === null ? encodeEvent(traceOf(output)) : encodeEvent(output.event, output.origin);
   const { syncts } = output.event;
   return {
     key: output.key,
     timeMs: typeof syncts === 'number' && Number.isFinite(syncts) ? syncts : output.nowMs,
     headers: headersOf(output),
-    value: encodeEvent(event),
+    value,
   };
 }
 

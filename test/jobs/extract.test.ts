@@ -225,3 +225,16 @@ test('an event over the limit is set aside, one of just the limit passes', () =>
     });
   }
 });
+
+test('null members are dropped on the way out, nulls in lists stay', () => {
+  const sent = {
+    ...fixture('valid/start.json'),
+    tags: null,
+    edata: { type: 'app', pageid: null, list: [null, { a: null }] },
+  };
+  const [outcome] = outcomesOf(extract([{ events: [sent] }]));
+  assert.ok(outcome?.kind === 'emit');
+  const opened = outcome.emissions[0]!.event;
+  assert.equal('tags' in opened, false);
+  assert.deepEqual(opened['edata'], { type: 'app', list: [null, {}] });
+});

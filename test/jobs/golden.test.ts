@@ -202,7 +202,7 @@ test('golden batches: the audit LOGs', { skip }, async () => {
   assert.deepEqual(
     logs.map(({ event }) => [
       valueAt(event, 'context', 'channel'),
-      objectAt((valueAt(event, 'edata', 'params') as readonly JsonObject[])[0])?.['events_count'],
+      (valueAt(event, 'edata', 'params') as readonly JsonObject[])[0]?.['events_count'],
     ]),
     [
       ['in.sunbird', 15],

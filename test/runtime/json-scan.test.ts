@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Json, JsonObject } from '../../src/core/event.ts';
+import { encodeEvent } from '../../src/runtime/encode.ts';
+import { scanJson } from '../../src/runtime/json-scan.ts';
+
+const anyJson = fc.jsonValue({ maxDepth: 4 }) as fc.Arbitrary<Json>;
+const anyObject = fc.dictionary(fc.string(), anyJson) as fc.Arbitrary<JsonObject>;
+const anySpace = fc.constantFrom(undefined, 1, '\t');
+
+function depthOf(value: Json): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map(member => depthOf(member as Json)));
+}
+
+function holdsNull(value: Json): boolean {
+  if (value === null) return true;
+  return typeof value === 'object' && Object.values(value).some(member => holdsNull(member as Json));
+}
+
+describe('scanJson', () => {
+  it('finds the events of any batch, their members, its depth and its nulls', () => {
+    fc.assert(
+      fc.property(fc.array(anyObject), anyObject, anyObject, anySpace, (events, before, after, space) => {
+        const batch = { ...before, x: [[{ events: [{}] }]], events, ...without(after, 'events') };
+        const bytes = Buffer.from(JSON.stringify(batch, null, space));
+        const { elements, depthMax, hasNull } = scanJson(bytes);
+        const found = events.map((_, i) =>
+          JSON.parse(bytes.toString('utf8', elements[3 * i], elements[3 * i + 1])),
+        );
+        const sent = JSON.parse(bytes.toString('utf8')) as JsonObject;
+        assert.deepEqual(found, sent['events']);
+        assert.deepEqual(
+          events.map((_, i) => elements[3 * i + 2]),
+          events.map(event => Object.keys(event).length),
+        );
+        assert.equal(elements.length, 3 * events.length);
+        assert.equal(depthMax, depthOf(sent));
+        assert.equal(hasNull, holdsNull(sent));
+      }),
+    );
+  });
+
+  it('goes by the last of several members named events, as JSON.parse does', () => {
+    const bytes = Buffer.from('{"events":[{"a":1},{"b":2}],"events":[{"c":3}]}');
+    const { elements } = scanJson(bytes);
+    assert.equal(bytes.toString('utf8', elements[0], elements[1]), '{"c":3}');
+    assert.equal(elements.length, 3);
+  });
+
+  it('counts members of equal names each', () => {
+    const { elements } = scanJson(Buffer.from('{"events":[{"a":1,"a":2}]}'));
+    assert.equal(elements[2], 2);
+  });
+});
+
+function without(object: JsonObject, key: string): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
+}
+
+describe('encodeEvent with the text it was read from', () => {
+  const parse = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString('utf8')) as JsonObject;
+
+  it('says the same as without it, whatever was added, changed or removed', () => {
+    const addition = fc.dictionary(fc.constantFrom('syncts', 'flags', 'a', 'b', ''), anyJson);
+    fc.assert(
+      fc.property(anyObject, addition, fc.string(), anySpace, (sent, added, removed, space) => {
+        const bytes = Buffer.from(JSON.stringify(sent, null, space).replaceAll('\n', ' '));
+        if (bytes.includes('null')) return;
+        const event = parse(bytes);
+        const changed = without({ ...event, ...(added as JsonObject) }, removed);
+        assert.deepEqual(parse(encodeEvent(changed, { event, bytes })), parse(encodeEvent(changed)));
+      }),
+    );
+  });
+
+  it('keeps what the client wrote to the digit', () => {
+    const bytes = Buffer.from('{ "ets":1.586431492513E12, "n":12345678901234567890 }');
+    const event = parse(bytes);
+    assert.equal(
+      Buffer.from(encodeEvent({ ...event, syncts: 5 }, { event, bytes })).toString('utf8'),
+      '{ "ets":1.586431492513E12, "n":12345678901234567890 ,"syncts":5}',
+    );
+  });
+
+  it('makes the text anew where members have equal names', () => {
+    const bytes = Buffer.from('{"a":1,"a":2}');
+    const event = parse(bytes);
+    const text = Buffer.from(encodeEvent(event, { event, bytes, memberCount: 2 })).toString('utf8');
+    assert.equal(text, '{"a":2}');
+  });
+});
