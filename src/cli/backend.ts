@@ -12,6 +12,7 @@ import { conservationRows, edgeRows, topicDocuments } from '../observability/con
 import { parseObject } from '../runtime/decode.ts';
 import type { Pipeline } from './compose.ts';
 import { componentDocuments, ledgerOf } from './status.ts';
+import { vitalsOf } from './vitals.ts';
 
 /** What the answers are made from besides the pipeline. */
 export interface BackendOptions {
@@ -19,6 +20,8 @@ export interface BackendOptions {
   readonly environment: string;
   readonly version: string;
   readonly startedAtMs: number;
+  /** Sends made-up events to the served ingest API; resolves with how many were accepted. */
+  sample(count: number): Promise<number>;
 }
 
 /** A backend over a running pipeline, with what must be closed before it. */
@@ -49,6 +52,10 @@ export function createBackend(pipeline: Pipeline, options: BackendOptions): Runn
     failed: async filter => reader.failed(filter),
     failedEvent: async id => reader.failedEvent(id),
     query: sql => queries.run(sql),
+    events: async filter => reader.events(filter),
+    event: async id => reader.event(id),
+    vitals: async () => vitalsOf(pipeline, config, reader.lastTimes()),
+    sample: options.sample,
     cachePut: (dataset, rows) => cache.put(dataset, rows),
     cacheGet: async (dataset, key) => {
       const [row] = await cache.get([{ dataset, key }]);

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from '../config/environment.ts';
 import { MillraceError } from '../core/errors.ts';
-import { findServer, readServing } from './http-client.ts';
+import { findServer, readServing, type Server } from './http-client.ts';
 import type { Output } from './output.ts';
 import { sampleBatches } from './sample-events.ts';
 import { type OutgoingBatch, sendBatches } from './send-batches.ts';
@@ -11,6 +11,7 @@ import { type OutgoingBatch, sendBatches } from './send-batches.ts';
 const BATCH_EVENTS = 20;
 const DEV_EVENTS_A_SECOND = 5;
 const SERVING_MS_MAX = 60_000;
+const SENDING_MS_MAX = 30_000;
 
 /** How many made-up events, and how fast. */
 export interface SamplePace {
@@ -38,6 +39,18 @@ export async function* paceSamples(pace: SamplePace): AsyncGenerator<OutgoingBat
     const bytes = Buffer.from(JSON.stringify({ ...batch, events }));
     yield { file: null, line, bytes, events: events.length };
   }
+}
+
+/** Sends that many made-up events as fast as they are taken; resolves with how many were accepted. */
+export async function sendSamples(server: Server, count: number): Promise<number> {
+  const signal = AbortSignal.timeout(SENDING_MS_MAX);
+  const samples = paceSamples({ rate: Number.POSITIVE_INFINITY, count, seed: randomInt(2 ** 31), signal });
+  const sent = await sendBatches(server, samples, { concurrency: 1, onAnswer: () => undefined });
+  const refused = sent.results.find(({ status }) => status !== 200);
+  if (refused !== undefined) {
+    throw new MillraceError('ERR_NOT_READY', `ingest answered ${refused.status} to made-up events`);
+  }
+  return sent.events;
 }
 
 /** Five made-up events a second to the server of this process, from when it serves until the signal. */

@@ -8,10 +8,13 @@ import { fullTopic } from '../core/topics.ts';
 import { armFailpoint } from '../observability/failpoint.ts';
 import { createIngest } from '../services/ingest/ingest.ts';
 import { createIngestMeter } from '../services/ingest/meter.ts';
+import { type ConsoleFiles, readConsole } from '../services/query/console-files.ts';
 import { createServer } from '../services/query/server.ts';
 import { createBackend } from './backend.ts';
 import { openPipeline, type Pipeline } from './compose.ts';
+import { buildConsole } from './console-build.ts';
 import { announce, operatorToken, withdraw } from './data-directory.ts';
+import { sendSamples } from './send-sample.ts';
 
 /** What `up` passes on. */
 export interface ServeSettings {
@@ -37,9 +40,11 @@ export async function serve(settings: ServeSettings): Promise<void> {
   const stopped = untilSignal();
   armFailpoint(config['debug.failpoint']);
   const tokens = config['ingest.tokens'].map(reference => resolveSecret(reference));
+  const building = buildConsole(print);
   const pipeline = await openPipeline({ config, environment, dataDirectory: settings.dataDirectory, print });
   try {
-    const server = await startServer(pipeline, { config, environment, startedAtMs, tokens });
+    const console = readConsoleIn(await building);
+    const server = await startServer(pipeline, { config, environment, startedAtMs, tokens, console });
     try {
       await announce(pipeline.paths, server.url);
       print(`console ${server.url}/?token=${server.token}`);
@@ -58,7 +63,13 @@ export async function serve(settings: ServeSettings): Promise<void> {
 
 async function startServer(
   pipeline: Pipeline,
-  options: { config: Config; environment: string; startedAtMs: number; tokens: readonly string[] },
+  options: {
+    config: Config;
+    environment: string;
+    startedAtMs: number;
+    tokens: readonly string[];
+    console: ConsoleFiles | undefined;
+  },
 ) {
   const { config, environment, startedAtMs } = options;
   const { log, logger } = pipeline;
@@ -75,7 +86,9 @@ async function startServer(
     meter,
     onBug,
   });
-  const backend = createBackend(pipeline, { config, environment, version, startedAtMs });
+  const address = { url: '' };
+  const sample = (count: number) => sendSamples({ url: address.url, token: options.tokens[0] }, count);
+  const backend = createBackend(pipeline, { config, environment, version, startedAtMs, sample });
   const server = await createServer({
     config,
     environment,
@@ -84,9 +97,11 @@ async function startServer(
     meter,
     token,
     version: { version, configDigest: configDigest(config) },
+    console: options.console,
     nowMs: Date.now,
     onBug,
   });
+  address.url = server.url;
   return {
     url: server.url,
     token,
@@ -95,6 +110,10 @@ async function startServer(
       await backend.close();
     },
   };
+}
+
+function readConsoleIn(directory: string | undefined): ConsoleFiles | undefined {
+  return directory === undefined ? undefined : readConsole(directory);
 }
 
 async function appendBatch({ log }: Pipeline, topic: string, record: NewRecord): Promise<void> {

@@ -219,6 +219,105 @@ export interface ArchiveStatusDocument {
   }[];
 }
 
+/** What became of an event at the end of its path, as far as the tables tell; a duplicate is a drop of its own. */
+export type EventOutcome = 'emit' | 'reject' | 'drop' | 'duplicate';
+
+/** One event as the tables know it: where it ended. */
+export interface EventRow {
+  /** `<outcome>:<topic>:<partition>:<offset>:<index>`; the index is 0 but for events of a duplicate batch. */
+  readonly id: string;
+  readonly outcome: EventOutcome;
+  readonly receivedAtMs: number;
+  readonly eid: string | null;
+  readonly mid: string | null;
+  readonly did: string | null;
+  readonly channel: string | null;
+  readonly pdataId: string | null;
+  readonly userId: string | null;
+  /** Time of the event as its client says, epoch ms. */
+  readonly ets: number | null;
+  readonly job: string | null;
+  readonly code: string | null;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Filters of `GET /v1/events`; all must hold. Times are half-open `[fromMs, toMs)`, by when it was received. */
+export interface EventFilter {
+  readonly outcome?: EventOutcome;
+  readonly mid?: string;
+  readonly did?: string;
+  readonly channel?: string;
+  readonly eid?: string;
+  readonly user?: string;
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  readonly limit?: number;
+  readonly after?: string;
+}
+
+/**
+ * A page of events, newest first. A page may hold fewer rows than asked for, or none, and still have a `next`:
+ * each call looks at a bounded number of rows.
+ */
+export interface EventsDocument {
+  readonly events: readonly EventRow[];
+  readonly next: string | null;
+}
+
+/** One event with why it ended there, its input's position and the record itself. */
+export interface EventDocument extends EventRow {
+  readonly reason: string | null;
+  readonly pointer: string | null;
+  /** The record of the input topic and the event's index in it; null where it is not known. */
+  readonly source: SightingDocument['source'] | null;
+  /** As it left the chain; null for events that were dropped, of which only the columns are kept. */
+  readonly event: Json;
+}
+
+/** The store's side of a {@link PulseDocument}: sizes in bytes, times epoch ms UTC. */
+export interface VitalsDocument {
+  /** When the last event arrived and when the last was rejected, as far as the tables hold; null for none. */
+  readonly lastReceivedAtMs: number | null;
+  readonly lastRejectedAtMs: number | null;
+  readonly disk: {
+    readonly logBytes: number;
+    /** Past this the oldest segments go that every sink has passed. */
+    readonly logBytesMax: number;
+    readonly logRetentionMs: number;
+    readonly tablesBytes: number;
+    readonly tablesRetentionMs: number;
+    readonly freeBytes: number;
+    /** Below this ingest answers 503. */
+    readonly freeBytesMin: number;
+  };
+}
+
+/** What `GET /v1/stream` sends once a second. Counts are since the process began, unless their type says else. */
+export interface PulseDocument extends VitalsDocument {
+  readonly timeMs: number;
+  readonly status: StatusDocument;
+  readonly topics: readonly TopicDocument[];
+  readonly ingest: {
+    readonly requests: number;
+    readonly batches: number;
+    readonly events: number;
+    readonly inFlight: number;
+    /** Refused requests by error code. */
+    readonly refused: Readonly<Record<string, number>>;
+    /** Upper bounds of the answers of the last minute, ms; null where there were none. */
+    readonly latencyMsP50: number | null;
+    readonly latencyMsP99: number | null;
+  };
+  readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };
+}
+
+/** `GET /v1/relations`: what SQL may read. */
+export interface RelationsDocument {
+  readonly relations: readonly { readonly relation: string; readonly columns: readonly string[] }[];
+}
+
 /** What the HTTP routes and, through them, the command line ask of a running pipeline. Full topic names. */
 export interface Backend {
   status(): Promise<StatusDocument>;
@@ -236,6 +335,12 @@ export interface Backend {
   /** Throws ERR_NOT_FOUND. */
   failedEvent(id: string): Promise<FailedEventDocument>;
   query(sql: string): Promise<QueryDocument>;
+  events(filter: EventFilter): Promise<EventsDocument>;
+  /** Throws ERR_NOT_FOUND. */
+  event(id: string): Promise<EventDocument>;
+  vitals(): Promise<VitalsDocument>;
+  /** Sends made-up valid events through ingest; resolves with how many were accepted. */
+  sample(count: number): Promise<number>;
   cachePut(
     dataset: Dataset,
     rows: readonly { readonly key: string; readonly value: JsonObject }[],

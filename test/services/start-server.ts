@@ -1,5 +1,11 @@
 import { type Config, OPTIONS } from '../../src/config/options.ts';
-import type { Backend, StatusDocument, TailDocument, TopicDocument } from '../../src/core/documents.ts';
+import type {
+  Backend,
+  EventRow,
+  StatusDocument,
+  TailDocument,
+  TopicDocument,
+} from '../../src/core/documents.ts';
 import { MillraceError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/event.ts';
 import type { NewRecord } from '../../src/core/record.ts';
@@ -148,6 +154,39 @@ const FAILED_ROW = {
   offset: 3,
 } as const;
 
+/** What `GET /v1/events` finds. */
+export const EVENT_ROW: EventRow = {
+  id: 'emit:local.druid.events.telemetry:0:3:0',
+  outcome: 'emit',
+  receivedAtMs: NOW_MS,
+  eid: 'START',
+  mid: 'm-1',
+  did: 'd-1',
+  channel: 'c-1',
+  pdataId: null,
+  userId: null,
+  ets: NOW_MS,
+  job: 'route',
+  code: null,
+  topic: 'local.druid.events.telemetry',
+  partition: 0,
+  offset: 3,
+};
+
+const VITALS = {
+  lastReceivedAtMs: NOW_MS,
+  lastRejectedAtMs: null,
+  disk: {
+    logBytes: 18_211,
+    logBytesMax: 1_000_000,
+    logRetentionMs: 60_000,
+    tablesBytes: 4096,
+    tablesRetentionMs: 60_000,
+    freeBytes: 1_000_000,
+    freeBytesMin: 1000,
+  },
+} as const;
+
 const OBJECT = {
   object: 'telemetry.failed/0/00000000.jsonl.zst',
   topic: 'local.telemetry.failed',
@@ -188,6 +227,13 @@ function createBackend(world: World): Backend {
       return { ...FAILED_ROW, event: { eid: 'START' } };
     },
     query: async sql => ({ columns: [{ name: 'sql', type: 'text' }], rows: [{ sql }], truncated: false }),
+    events: async () => ({ events: [EVENT_ROW], next: null }),
+    event: async id => {
+      if (id !== EVENT_ROW.id) throw missing(id);
+      return { ...EVENT_ROW, reason: null, pointer: null, source: null, event: { eid: 'START' } };
+    },
+    vitals: async () => VITALS,
+    sample: async count => count,
     cachePut: async (dataset, rows) => {
       for (const row of rows) world.cache.set(`${dataset}/${row.key}`, row.value);
     },

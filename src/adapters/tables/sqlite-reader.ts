@@ -1,5 +1,8 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
 import type {
+  EventDocument,
+  EventFilter,
+  EventsDocument,
   FailedDocument,
   FailedEventDocument,
   FailedFilter,
@@ -9,6 +12,7 @@ import type {
 import { MillraceError } from '../../core/errors.ts';
 import type { Json } from '../../core/event.ts';
 import { storeError } from '../../core/store-error.ts';
+import { findEvent, searchEvents } from './event-search.ts';
 import { type ArchivedPosition, sightingsOf, TRACE_RELATIONS, type TraceRow } from './trace.ts';
 
 /** What is looked up in the tables by key; everything else goes through a query process. */
@@ -22,6 +26,12 @@ export interface TableReader {
   failed(filter: FailedFilter): FailedDocument;
   /** One rejected event; throws ERR_NOT_FOUND. */
   failedEvent(id: string): FailedEventDocument;
+  /** See {@link searchEvents}. */
+  events(filter: EventFilter): EventsDocument;
+  /** One event with its record; throws ERR_NOT_FOUND. */
+  event(id: string): EventDocument;
+  /** When the last event arrived that left the chain, and the last that was rejected; null for none. */
+  lastTimes(): { readonly receivedAtMs: number | null; readonly rejectedAtMs: number | null };
   close(): void;
 }
 
@@ -53,6 +63,9 @@ export function openTableReader(options: TableReaderOptions): TableReader {
       trace: mid => guarded(() => traceOf(database, mid, options)),
       failed: filter => guarded(() => failedPage(database, filter)),
       failedEvent: id => guarded(() => failedEventOf(database, id)),
+      events: filter => guarded(() => searchEvents(database, filter)),
+      event: id => guarded(() => findEvent(database, id, options.environment)),
+      lastTimes: () => guarded(() => lastTimesOf(database)),
       close: () => database.close(),
     };
   });
@@ -163,6 +176,14 @@ function failedRowOf(row: Row): FailedRow {
     partition: Number(row.partition),
     offset: Number(row.offset),
   };
+}
+
+function lastTimesOf(database: DatabaseSync): ReturnType<TableReader['lastTimes']> {
+  const last = (relation: 'events' | 'failed'): number | null => {
+    const timeMs = database.prepare(`SELECT max(received_at) AS time FROM ${relation}`).get()?.time;
+    return timeMs === null || timeMs === undefined ? null : Number(timeMs);
+  };
+  return { receivedAtMs: last('events'), rejectedAtMs: last('failed') };
 }
 
 function textOf(value: SQLOutputValue | undefined): string | null {

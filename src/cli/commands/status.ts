@@ -5,16 +5,19 @@ import { askDocument, findServer } from '../http-client.ts';
 
 /** `status`: exit 0 whenever there is an answer, whatever it says. */
 export async function status({ settings, output }: Call): Promise<undefined> {
-  const document = await askDocument<StatusDocument>(findServer(settings), { path: '/v1/status' });
-  output.document(document, () => statusText(document));
+  const server = findServer(settings);
+  const document = await askDocument<StatusDocument>(server, { path: '/v1/status' });
+  const consoleUrl = server.token === undefined ? server.url : `${server.url}/?token=${server.token}`;
+  output.document(document, () => statusText(document, consoleUrl));
 }
 
-function statusText(document: StatusDocument): string {
+function statusText(document: StatusDocument, consoleUrl: string): string {
   const head = formatPairs([
     ['environment', document.environment],
     ['state', `${document.state}${document.idle ? ', idle' : ', working'}`],
     ['version', document.version],
     ['up for', formatDuration(document.uptimeMs)],
+    ['console', consoleUrl],
   ]);
   const components = formatTable(
     [{ title: 'COMPONENT' }, { title: 'ADAPTER' }, { title: 'STATE' }, { title: 'DETAIL' }],

@@ -5,8 +5,10 @@ import { createTokenCheck, type TokenCheck } from '../ingest/bearer.ts';
 import { RETRY_AFTER_S } from '../ingest/envelope.ts';
 import { createGate, type Gate } from '../ingest/gate.ts';
 import { cookieHeader, refuseStranger } from './access.ts';
+import { SIGN_IN_PAGE } from './console-files.ts';
 import { refuseForeign } from './origin.ts';
-import { type ApiAnswer, type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
+import { createPulse } from './pulse.ts';
+import { type ApiAnswer, type ApiRequest, type ApiRoute, NDJSON, takesHtml } from './route.ts';
 import { apiRoutes } from './routes.ts';
 import type { ServerOptions } from './server-options.ts';
 import { readUpload } from './upload.ts';
@@ -15,6 +17,8 @@ import { readUpload } from './upload.ts';
 export interface Api {
   /** Answers one request of `node:http`. */
   handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Ends the answers that have no end of their own; a drain would wait for them. */
+  endStreams(): void;
   close(): Promise<void>;
 }
 
@@ -33,7 +37,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     frameworkErrors: (error, _request, reply) => answerError(reply, asMillraceError(error, options)),
   });
   const isKnown = createTokenCheck([options.token]);
-  const routes = apiRoutes(options);
+  const pulse = createPulse(options);
+  const routes = apiRoutes(options, pulse);
   // Bodies are read by the route that takes one, after its checks: fastify's parsers are not used.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
@@ -54,7 +59,11 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   for (const route of routes) register(app, route, { options, isKnown, uploads });
   refuseOtherMethods(app, routes);
   await app.ready();
-  return { handle: (request, response) => app.routing(request, response), close: () => app.close() };
+  return {
+    handle: (request, response) => app.routing(request, response),
+    endStreams: () => pulse.close(),
+    close: () => app.close(),
+  };
 }
 
 /** Longest path parameter: a mid or key may be long, and a longer one is answered 400. */
@@ -84,6 +93,7 @@ function register(app: FastifyInstance, route: ApiRoute, { options, isKnown, upl
   app.route<{ Params: Record<string, string>; Querystring: ApiRequest['query'] }>({
     method: route.method,
     url: route.path,
+    exposeHeadRoute: route.isEndless !== true,
     schema: { querystring: { type: 'object', properties: route.query ?? {}, additionalProperties: false } },
     onRequest: async (request, reply) => {
       if (route.access === 'open') return;
@@ -92,11 +102,18 @@ function register(app: FastifyInstance, route: ApiRoute, { options, isKnown, upl
         return reply.header('set-cookie', cookieHeader(options.token)).redirect('/', 303);
       }
       const refusal = refuseStranger(request.headers, isKnown);
-      if (refusal !== null) throw refusal;
+      if (refusal === null) return;
+      if (route.path !== '/' || !takesHtml(request.headers)) throw refusal;
+      return reply.code(401).header('vary', 'accept').type('text/html; charset=utf-8').send(SIGN_IN_PAGE);
     },
     handler: async (request, reply) => {
       const run = (body: Buffer) =>
-        route.run(options, { params: request.params, query: request.query, body });
+        route.run(options, {
+          params: request.params,
+          query: request.query,
+          body,
+          headers: request.headers,
+        });
       const takes = route.body;
       if (takes === undefined) return send(reply, await run(EMPTY));
       const work = async () => run(await readUpload(request.raw, takes, limits));
@@ -111,8 +128,8 @@ function tokenParameter({ token }: ApiRequest['query']): string | undefined {
   return typeof token === 'string' ? token : undefined;
 }
 
-function send(reply: FastifyReply, { status = 200, type, body }: ApiAnswer): FastifyReply {
-  reply.code(status);
+function send(reply: FastifyReply, { status = 200, type, headers = {}, body }: ApiAnswer): FastifyReply {
+  reply.code(status).headers(headers);
   if (status === 503) reply.header('retry-after', RETRY_AFTER_S);
   if (type !== undefined) return reply.type(type).send(body);
   return reply.type('application/json; charset=utf-8').send(JSON.stringify(body));
@@ -140,8 +157,10 @@ function asMillraceError(error: unknown, { onBug }: Pick<ServerOptions, 'onBug'>
 
 function refuseOtherMethods(app: FastifyInstance, routes: readonly ApiRoute[]): void {
   for (const url of new Set(routes.map(route => route.path))) {
-    const taken = routes.filter(route => route.path === url).map(route => route.method);
-    const allowed = taken.includes('GET') ? ['HEAD', ...taken] : taken;
+    const here = routes.filter(route => route.path === url);
+    const taken = here.map(route => route.method);
+    const hasHead = here.some(route => route.method === 'GET' && route.isEndless !== true);
+    const allowed = hasHead ? ['HEAD', ...taken] : taken;
     app.route({
       method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].filter(
         method => !allowed.includes(method),

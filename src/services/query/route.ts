@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Backend } from '../../core/documents.ts';
 import type { IngestMeter } from '../ingest/meter.ts';
@@ -29,12 +30,16 @@ export interface ApiRequest {
   readonly query: Readonly<Record<string, string | number | undefined>>;
   /** The whole body; empty where the route takes none. */
   readonly body: Buffer;
+  /** For what the answer depends on besides: the forms and encodings that the client takes. */
+  readonly headers: IncomingHttpHeaders;
 }
 
 /** What a route answers with: a JSON document, text of another type, or a stream of lines. */
 export interface ApiAnswer {
   readonly status?: number;
   readonly type?: string;
+  /** Instead of, or besides, those of every answer. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: object | string | Uint8Array | Readable;
 }
 
@@ -46,6 +51,8 @@ export interface ApiRoute {
   readonly summary: string;
   /** `open` routes need no token and hold no secret. */
   readonly access: 'open' | 'operator';
+  /** The answer is a stream without an end, so HEAD is refused. */
+  readonly isEndless?: boolean;
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, QueryParameter>>;
   readonly body?: {
@@ -55,7 +62,7 @@ export interface ApiRoute {
     readonly bytesMax: number;
   };
   readonly answer: {
-    readonly type: 'application/json' | 'application/x-ndjson' | 'text/plain';
+    readonly type: 'application/json' | 'application/x-ndjson' | 'text/plain' | 'text/event-stream';
     readonly schema: SchemaName;
     readonly description: string;
   };
@@ -64,3 +71,8 @@ export interface ApiRoute {
 
 /** Type of a stream of JSON lines. */
 export const NDJSON = 'application/x-ndjson';
+
+/** Whether a client is a browser that opens a page: it names HTML among what it takes. */
+export function takesHtml({ accept }: IncomingHttpHeaders): boolean {
+  return /\btext\/html\b/.test(accept ?? '');
+}

@@ -1,14 +1,18 @@
+import { CONSOLE_POLICY, fileAnswer } from './console-files.ts';
+import { consoleRoutes } from './console-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { createMetrics } from './metrics.ts';
 import { describeApi } from './openapi.ts';
-import type { ApiRoute } from './route.ts';
+import type { Pulse } from './pulse.ts';
+import { type ApiRoute, takesHtml } from './route.ts';
 import type { ServerOptions } from './server-options.ts';
 import { SYSTEM_ROUTES } from './system-routes.ts';
 import { TOPIC_ROUTES } from './topic-routes.ts';
 
 /** The one table of routes: those of the other files, and those that need the whole table or the options. */
 export function apiRoutes(
-  options: Pick<ServerOptions, 'backend' | 'meter' | 'version'>,
+  options: Pick<ServerOptions, 'backend' | 'meter' | 'version' | 'console'>,
+  pulse: Pulse,
 ): readonly ApiRoute[] {
   const metrics = createMetrics(options);
   const own: ApiRoute[] = [
@@ -16,17 +20,16 @@ export function apiRoutes(
       method: 'GET',
       path: '/',
       summary:
-        'Lists the routes. With the operator token as ?token= it sets the cookie of browsers and redirects here.',
+        'Answers the console to a browser, the list of routes to others. With the operator token as ?token= it sets the cookie of browsers and redirects here.',
       access: 'operator',
       query: { token: { type: 'string', description: 'The operator token.' } },
       answer: { type: 'application/json', schema: 'Index', description: 'Name, version and routes.' },
-      run: async () => ({
-        body: {
-          name: 'millrace',
-          version: options.version.version,
-          routes: routes.map(route => `${route.method} ${route.path}`),
-        },
-      }),
+      run: async (_context, { headers }) =>
+        options.console !== undefined && takesHtml(headers)
+          ? fileAnswer(options.console.page, String(headers['accept-encoding'] ?? ''), {
+              'content-security-policy': CONSOLE_POLICY,
+            })
+          : { headers: { vary: 'accept, accept-encoding' }, body: index() },
     },
     {
       method: 'GET',
@@ -53,6 +56,17 @@ export function apiRoutes(
       run: async () => ({ body: describeApi(routes, options.version.version) }),
     },
   ];
-  const routes = [...own, ...SYSTEM_ROUTES, ...TOPIC_ROUTES, ...DATA_ROUTES];
+  const index = () => ({
+    name: 'millrace',
+    version: options.version.version,
+    routes: routes.map(route => `${route.method} ${route.path}`),
+  });
+  const routes = [
+    ...own,
+    ...SYSTEM_ROUTES,
+    ...TOPIC_ROUTES,
+    ...DATA_ROUTES,
+    ...consoleRoutes(pulse, options.console),
+  ];
   return routes;
 }

@@ -3,6 +3,7 @@ import type { Backend } from '../../core/documents.ts';
 import type { JsonObject } from '../../core/event.ts';
 import type { IngestHandler } from '../ingest/ingest.ts';
 import type { IngestMeter } from '../ingest/meter.ts';
+import type { ConsoleFiles } from './console-files.ts';
 
 /** What the server is made with. */
 export interface ServerOptions {
@@ -19,6 +20,8 @@ export interface ServerOptions {
   readonly token: string;
   /** What GET /version answers; holds no secret. */
   readonly version: JsonObject & { readonly version: string };
+  /** The built console; without it `GET /` answers the list of routes to browsers too. */
+  readonly console?: ConsoleFiles | undefined;
   /** Server clock, epoch ms UTC. */
   nowMs(): number;
   /** Told of what should never happen; the request is answered 500. */

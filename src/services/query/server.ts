@@ -52,6 +52,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     port: address.port,
     async close() {
       isClosing = true;
+      api.endStreams();
       await drain(server);
       await api.close();
     },

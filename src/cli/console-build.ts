@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../config/environment.ts';
+
+const SOURCES = join(PACKAGE_ROOT, 'src/services/console');
+const BUILT = join(PACKAGE_ROOT, 'dist/console');
+const BUILD_SCRIPT = join(import.meta.dirname, 'vite-build.ts');
+const BUILD_MS_MAX = 120_000;
+
+/**
+ * Builds the console where it was not yet built from these sources; a folder named by their digest tells. In a
+ * process of its own, so that the bundler's memory does not stay with the service.
+ * @returns the folder to serve, undefined where there is none and it cannot be built: the rest works without
+ */
+export async function buildConsole(print: (line: string) => void): Promise<string | undefined> {
+  const target = join(BUILT, sourcesDigest());
+  if (existsSync(join(target, 'index.html'))) return target;
+  if (!existsSync(join(PACKAGE_ROOT, 'node_modules/vite'))) {
+    print('console is not built, and vite is not installed: npm ci installs it');
+    return undefined;
+  }
+  print('console building, once for each change of its sources');
+  await mkdir(BUILT, { recursive: true });
+  const scratch = await mkdtemp(join(BUILT, '.building-'));
+  try {
+    const why = await runBuild(scratch);
+    if (why !== null) {
+      print(`console could not be built: ${why}`);
+      return undefined;
+    }
+    await putInPlace(scratch, target);
+    return target;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Names what the build is made from: the sources, and the versions of what is bundled with them. */
+function sourcesDigest(): string {
+  const hash = createHash('sha256');
+  const { devDependencies } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as {
+    devDependencies?: Readonly<Record<string, string>>;
+  };
+  hash.update(JSON.stringify(devDependencies ?? {}));
+  hash.update(readFileSync(BUILD_SCRIPT));
+  const names = readdirSync(SOURCES, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort();
+  for (const name of names) hash.update(`${name.slice(SOURCES.length)}\0`).update(readFileSync(name));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Null where it was built, else what the builder said last. */
+async function runBuild(directory: string): Promise<string | null> {
+  const child = spawn(process.execPath, [...process.execArgv, BUILD_SCRIPT, directory], {
+    cwd: PACKAGE_ROOT,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: BUILD_MS_MAX,
+  });
+  let said = '';
+  child.stderr.on('data', chunk => {
+    said = (said + String(chunk)).slice(-2000);
+  });
+  await once(child, 'close');
+  return child.exitCode === 0 ? null : said.trim() || `the builder ended with ${child.exitCode}`;
+}
+
+/** Another process may have built the same meanwhile; older builds go, but for those still being made. */
+async function putInPlace(scratch: string, target: string): Promise<void> {
+  await rename(scratch, target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  });
+  for (const name of await readdir(BUILT)) {
+    const path = join(BUILT, name);
+    if (path !== target && !name.startsWith('.')) await rm(path, { recursive: true, force: true });
+  }
+}
