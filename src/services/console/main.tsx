@@ -1,0 +1,3 @@
+import { render } from 'preact';
+
+render(<p>Millrace</p>, document.getElementById('app')!);
