@@ -52,6 +52,8 @@ test('a thread wakes the owner and is woken by it; its successor goes on where i
     copies,
     Array.from({ length: 500 }, (_, index) => `copy of ${index}`),
   );
+  await consumer.poll({ recordsMax: 1, bytesMax: 1e6, waitMsMax: 0 });
+  await until(() => log.isIdle());
   await second.terminate();
 });
 

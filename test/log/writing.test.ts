@@ -98,6 +98,8 @@ test('a full disk refuses commits and keeps what it has; with room the log goes 
     const log = await openLog(context, join(directory, 'log'), { segmentBytes: 64 * 1024 });
     const filler = join(directory, 'filler');
     writeFileSync(filler, Buffer.alloc(500_000));
+    const spare = join(directory, 'spare');
+    writeFileSync(spare, Buffer.alloc(30_000));
     const kept: string[] = [];
     const text = (index: number) => `${index} ${'x'.repeat(9000)}`;
     await assert.rejects(
@@ -110,7 +112,16 @@ test('a full disk refuses commits and keeps what it has; with room the log goes 
       { code: 'ERR_DISK_FULL' },
     );
     assert.ok(kept.length > 20);
-    await assert.rejects(log.commit(beta('x'.repeat(100_000))), { code: 'ERR_DISK_FULL' });
+    // There is room for a part of this one, which must not stay behind.
+    rmSync(spare);
+    await assert.rejects(log.commit(beta('x'.repeat(60_000))), { code: 'ERR_DISK_FULL' });
+    const journal = join(directory, 'log', 'journal');
+    const written = readdirSync(journal).map(name => statSync(join(journal, name)).size);
+    const { bytes } = await log.describe();
+    assert.equal(
+      written.reduce((sum, size) => sum + size, 0),
+      bytes,
+    );
     assert.deepEqual((await readAll(log, 'beta', 0)).map(textOf), kept);
 
     rmSync(filler);

@@ -204,7 +204,6 @@ export class LogIndex {
     for (const [group, topic, partition, offset] of snapshot.offsets) {
       this.setGroupOffset({ group, topic, partition, offset });
     }
-    this.counters.clear();
     for (const [name, value] of Object.entries(snapshot.counters)) this.counters.set(name, value);
     for (const [name, address] of Object.entries(snapshot.pins)) this.pins.set(name, address);
     for (const [topic, partition, fromOffset, toOffset] of snapshot.quarantined) {
