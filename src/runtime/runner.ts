@@ -71,7 +71,9 @@ async function run(options: RunnerOptions, signal: AbortSignal): Promise<void> {
       const result = await retryUnavailable(options, signal, () => process(options, records));
       if (result === undefined) break;
       await committing;
-      committing = commitResult(options, { records, result, signal });
+      // Before the next batch is looked at: what it repeats of this one must be seen.
+      const marks = await persist(options, signal, () => options.state.mark(result.marks));
+      committing = commitResult(options, { records, result, marks, signal });
       // A failure is thrown by the next await of it; without this a stop in between would leave it unheard.
       committing.catch(() => {});
     }
@@ -96,19 +98,23 @@ function process(options: RunnerOptions, records: readonly LogRecord[]): Promise
 }
 
 /**
- * Makes a batch durable. The marks are handed over only now, after the batch before is durable, so that the
- * state store never holds more than one batch that could still be lost.
+ * Makes a batch durable whose marks were handed over after the batch before became durable, so that the state
+ * store never holds more than one batch that could still be lost.
  */
 async function commitResult(
   options: RunnerOptions,
-  batch: { records: readonly LogRecord[]; result: ChainResult; signal: AbortSignal },
+  batch: {
+    readonly records: readonly LogRecord[];
+    readonly result: ChainResult;
+    readonly marks: Uint8Array | null;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
   const { log, state, segment } = options;
-  const marks = await persist(options, batch.signal, () => state.mark(batch.result.marks));
   const commit: Commit = {
     appends: appendsOf(options, batch.result.outputs),
     offsets: offsetsAfter(segment.group, batch.records),
-    marks,
+    marks: batch.marks,
     counters: batch.result.counters,
   };
   // The same commit again until it holds: another one would have to be computed from other marks.
