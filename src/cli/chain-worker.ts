@@ -41,10 +41,10 @@ export async function startChain({ config, environment, paths, log: shared, cach
 
   const ledger = { jobs, environment };
   for (const segment of remaindersOf(layout, { ...ledger, state: await log.describe() })) {
-    await startRunner({ ...common, segment, endsCaughtUp: true }).done;
+    await (await startRunner({ ...common, segment, endsCaughtUp: true })).done;
   }
   await adoptLayout(log, layout, ledger);
-  const runners = layout.segments.map(run);
+  const runners = await Promise.all(layout.segments.map(run));
   for (const runner of runners) {
     // A segment that cannot go on takes the process down: what it had not committed is processed again after it.
     runner.done.catch(error => {

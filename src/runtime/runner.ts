@@ -1,6 +1,6 @@
 import { MillraceError } from '../core/errors.ts';
 import { partitionOf } from '../core/partition.ts';
-import type { Append, Cache, Commit, GroupOffset, Log, StateStore } from '../core/ports.ts';
+import type { Append, Cache, Commit, Consumer, GroupOffset, Log, StateStore } from '../core/ports.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
 import { fullTopic } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -39,12 +39,16 @@ export interface Runner {
 const POLL_WAIT_MS = 500;
 
 /**
- * Runs a segment: poll, read, process, commit; outputs, input offsets, marks and counters become durable
+ * Runs a segment; resolves when it reads: poll, read, process, commit; outputs, input offsets, marks and counters become durable
  * together. While a batch is being committed the next one is processed, and committed after it.
  */
-export function startRunner(options: RunnerOptions): Runner {
+export async function startRunner(options: RunnerOptions): Promise<Runner> {
+  const { segment, environment, log } = options;
+  const topics = segment.inputs.map(topic => fullTopic(environment, topic));
+  // Known to the log from here on: what comes in now keeps the pipeline from being idle.
+  const consumer = await log.consume(segment.group, topics);
   const stopping = new AbortController();
-  const done = run(options, stopping.signal);
+  const done = run(options, consumer, stopping.signal);
   return {
     done,
     async stop() {
@@ -54,10 +58,8 @@ export function startRunner(options: RunnerOptions): Runner {
   };
 }
 
-async function run(options: RunnerOptions, signal: AbortSignal): Promise<void> {
-  const { segment, environment, log, limits } = options;
-  const topics = segment.inputs.map(topic => fullTopic(environment, topic));
-  const consumer = await log.consume(segment.group, topics);
+async function run(options: RunnerOptions, consumer: Consumer, signal: AbortSignal): Promise<void> {
+  const { limits } = options;
   const waitMsMax = options.endsCaughtUp === true ? 0 : POLL_WAIT_MS;
   let committing: Promise<void> = Promise.resolve();
   try {

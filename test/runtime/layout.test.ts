@@ -83,7 +83,7 @@ class Run {
   }
 
   async #drain(segment: Segment, layout: Layout): Promise<void> {
-    await startRunner({
+    const runner = await startRunner({
       segment,
       isStored: layout.isStored,
       environment: ENVIRONMENT,
@@ -93,7 +93,8 @@ class Run {
       limits: { recordsMax: 3, bytesMax: 1_000_000 },
       logger: createLogger('error', 'test'),
       endsCaughtUp: true,
-    }).done;
+    });
+    await runner.done;
   }
 }
 
