@@ -2,7 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type EmbeddedLogOptions, openEmbeddedLog } from '../../src/adapters/log/embedded-log.ts';
+import {
+  type EmbeddedLog,
+  type EmbeddedLogOptions,
+  openEmbeddedLog,
+} from '../../src/adapters/log/embedded-log.ts';
 import type { Log, LogState } from '../../src/core/ports.ts';
 import type { LogRecord, NewRecord } from '../../src/core/record.ts';
 import { createLogger } from '../../src/observability/logger.ts';
@@ -29,21 +33,28 @@ export function logOptions(directory: string, options: Partial<EmbeddedLogOption
   };
 }
 
+/** Logs to close when the test of their directory ends: before it goes, or they would write to nowhere. */
+const openLogs = new Map<TestContext, EmbeddedLog[]>();
+
 /** A directory that goes when the test ends. */
 export function temporaryDirectory(test: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-log-'));
-  test.after(() => rmSync(directory, { recursive: true, force: true }));
+  test.after(async () => {
+    for (const log of openLogs.get(test) ?? []) await log.close();
+    openLogs.delete(test);
+    rmSync(directory, { recursive: true, force: true });
+  });
   return directory;
 }
 
-/** Opens a log that closes when the test ends, where it is not closed before. */
+/** Opens a log in a temporary directory of the test; it closes when the test ends, where it is not closed before. */
 export async function openLog(
   test: TestContext,
   directory: string,
   options: Partial<EmbeddedLogOptions> = {},
 ) {
   const log = await openEmbeddedLog(logOptions(directory, options));
-  test.after(() => log.close());
+  openLogs.set(test, [...(openLogs.get(test) ?? []), log]);
   return log;
 }
 
