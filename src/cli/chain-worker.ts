@@ -2,7 +2,7 @@ import { openCacheReader } from '../adapters/cache/sqlite-cache.ts';
 import { connectLog } from '../adapters/log/remote-log.ts';
 import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
 import { createLogger } from '../observability/logger.ts';
-import { adoptLayout, remaindersOf } from '../runtime/layout-change.ts';
+import { changeLayout } from '../runtime/layout-change.ts';
 import { type RunnerOptions, startRunner } from '../runtime/runner.ts';
 import type { Segment } from '../runtime/segments.ts';
 import { composeJobs, composeLayout } from './compose-jobs.ts';
@@ -37,14 +37,11 @@ export async function startChain({ config, environment, paths, log: shared, cach
     limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
     logger,
   };
-  const run = (segment: Segment) => startRunner({ ...common, segment });
-
-  const ledger = { jobs, environment };
-  for (const segment of remaindersOf(layout, { ...ledger, state: await log.describe() })) {
-    await (await startRunner({ ...common, segment, endsCaughtUp: true })).done;
-  }
-  await adoptLayout(log, layout, ledger);
-  const runners = await Promise.all(layout.segments.map(run));
+  const drain = async (segment: Segment, isStored: RunnerOptions['isStored']) => {
+    await (await startRunner({ ...common, segment, isStored, endsCaughtUp: true })).done;
+  };
+  await changeLayout({ log, layout, jobs, environment, drain });
+  const runners = await Promise.all(layout.segments.map(segment => startRunner({ ...common, segment })));
   for (const runner of runners) {
     // A segment that cannot go on takes the process down: what it had not committed is processed again after it.
     runner.done.catch(error => {

@@ -1,5 +1,5 @@
 import type { Job } from '../core/job.ts';
-import type { GroupOffset, Log, LogState } from '../core/ports.ts';
+import type { GroupOffset, Log } from '../core/ports.ts';
 import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
 import { groupOf, type Layout, type Segment, segmentFrom } from './segments.ts';
 
@@ -9,74 +9,95 @@ import { groupOf, type Layout, type Segment, segmentFrom } from './segments.ts';
  */
 const RETIRED_OFFSET = Number.MAX_SAFE_INTEGER;
 
-/**
- * Compares the layout with the one that ran before, from the offsets of the groups. Answers what must be worked
- * off, to the end of its topics, before the new layout starts; afterwards {@link adoptLayout} makes it current.
- */
-export function remaindersOf(
-  layout: Layout,
-  ledger: { readonly jobs: readonly Job[]; readonly environment: string; readonly state: LogState },
-): readonly Segment[] {
-  const starts = layout.segments.map(segment => segment.jobs[0]!);
-  return ledger.jobs
-    .filter(job => !starts.includes(job))
-    .flatMap(job => {
-      const open = openOffsets(groupOf(job), ledger.state);
-      if (open.length === 0) return [];
-      const inputs = [...new Set(open.map(({ topic }) => bareTopic(ledger.environment, topic)))];
-      return [{ ...segmentFrom(job, ledger.jobs, [...starts, job]), inputs }];
-    });
+/** What a layout becomes the current one with. */
+export interface LayoutChange {
+  readonly log: Log;
+  readonly layout: Layout;
+  /** All stream jobs, in pipeline order. */
+  readonly jobs: readonly Job[];
+  readonly environment: string;
+  /** Runs a segment until it has read to the end of its topics; `isStored` goes for this run of it. */
+  drain(segment: Segment, isStored: (topic: string) => boolean): Promise<void>;
 }
 
 /**
- * Makes a layout the current one, durably and before anything runs: groups it does not have are retired, and
- * a group that begins to read a topic between jobs begins at its end, as what lies there is processed.
+ * Makes a layout the current one before anything of it runs; call it at every start. Between jobs, one group at
+ * most reads a topic, from the first record that it has not processed:
+ *
+ * 1. A topic that the layout reads goes to its group at the offset of the group that read it before, else at
+ *    its end: what was stored there while nobody read it has been processed. One commit does it for all.
+ * 2. A topic that the layout does not read, but a group still does, is worked off, in pipeline order.
+ * 3. Groups of such topics are retired.
+ *
+ * A crash at any place leaves a state that the next change starts from in the same way, to whatever layout.
  */
-export async function adoptLayout(
-  log: Log,
-  layout: Layout,
-  ledger: { readonly jobs: readonly Job[]; readonly environment: string },
-): Promise<void> {
-  const state = await log.describe();
-  const groups = new Set(layout.segments.map(segment => segment.group));
-  const retired = state.offsets
-    .filter(
-      ({ group, offset }) =>
-        ledger.jobs.some(job => groupOf(job) === group) && !groups.has(group) && offset !== RETIRED_OFFSET,
-    )
-    .map(offset => ({ ...offset, offset: RETIRED_OFFSET }));
-  const beginning = layout.segments.flatMap(segment => beginningOffsets(segment, ledger.environment, state));
-  const offsets = [...retired, ...beginning];
+export async function changeLayout(change: LayoutChange): Promise<void> {
+  await handOver(change);
+  const left = (await readersOf(change)).filter(row => !isRead(change, row));
+  if (left.length === 0) return;
+  const topics = new Set(left.map(row => bareTopic(change.environment, row.topic)));
+  const isStored = (topic: string) => topics.has(topic) || change.layout.isStored(topic);
+  for (const segment of segmentsOf(change, left)) await change.drain(segment, isStored);
+  await change.log.commit({ appends: [], offsets: left.map(retired) });
+}
+
+/** Gives every topic that the layout reads to the group that reads it in the layout. */
+async function handOver(change: LayoutChange): Promise<void> {
+  const { log, layout, environment } = change;
+  const readers = await readersOf(change);
+  const { topics } = await log.describe();
+  const offsets: GroupOffset[] = [];
+  for (const { group, inputs } of layout.segments) {
+    const read = new Set(inputs.filter(isBetween).map(name => fullTopic(environment, name)));
+    for (const { topic, partitions } of topics.filter(entry => read.has(entry.topic))) {
+      for (const { partition, endOffset } of partitions) {
+        const known = readers.filter(row => row.topic === topic && row.partition === partition);
+        if (known.some(row => row.group === group)) continue;
+        const offset = known[0]?.offset ?? endOffset;
+        offsets.push({ group, topic, partition, offset }, ...known.map(retired));
+      }
+    }
+  }
   if (offsets.length > 0) await log.commit({ appends: [], offsets });
 }
 
-function openOffsets(group: string, state: LogState) {
-  return state.offsets
-    .filter(offset => offset.group === group)
-    .filter(offset => offset.offset < endOf(state, offset));
-}
-
-function beginningOffsets(segment: Segment, environment: string, state: LogState): readonly GroupOffset[] {
-  return segment.inputs
-    .filter(name => topicKind(name) === 'between')
-    .flatMap(name => state.topics.filter(({ topic }) => topic === fullTopic(environment, name)))
-    .flatMap(({ topic, partitions }) =>
-      partitions.map(({ partition, endOffset }) => ({
-        group: segment.group,
-        topic,
-        partition,
-        offset: endOffset,
-      })),
-    )
-    .filter(({ group, topic, partition }) => {
-      const current = state.offsets.find(
-        at => at.group === group && at.topic === topic && at.partition === partition,
-      );
-      return current === undefined || current.offset === RETIRED_OFFSET;
+/** The segments that work off topics: each begins at a job that reads some, and ends where another one begins. */
+function segmentsOf(
+  { layout, jobs, environment }: LayoutChange,
+  left: readonly GroupOffset[],
+): readonly Segment[] {
+  const nameOf = (row: GroupOffset) => bareTopic(environment, row.topic);
+  const readers = jobs.filter(job => left.some(row => job.inputs.includes(nameOf(row))));
+  const starts = [...layout.segments.map(segment => segment.jobs[0]!), ...readers];
+  return readers.flatMap(job => {
+    const rows = left.filter(row => job.inputs.includes(nameOf(row)));
+    return [...new Set(rows.map(row => row.group))].map(group => {
+      const inputs = [...new Set(rows.filter(row => row.group === group).map(nameOf))];
+      return { ...segmentFrom(job, jobs, starts), group, inputs };
     });
+  });
 }
 
-function endOf(state: LogState, { topic, partition }: GroupOffset): number {
-  const found = state.topics.find(entry => entry.topic === topic)?.partitions;
-  return found?.find(entry => entry.partition === partition)?.endOffset ?? 0;
+/** Offsets of the jobs' groups on the topics between jobs, but for retired ones. */
+async function readersOf({ log, jobs, environment }: LayoutChange): Promise<readonly GroupOffset[]> {
+  const groups = new Set(jobs.map(groupOf));
+  const { offsets } = await log.describe();
+  return offsets.filter(
+    ({ group, topic, offset }) =>
+      groups.has(group) && offset !== RETIRED_OFFSET && isBetween(bareTopic(environment, topic)),
+  );
+}
+
+function isRead({ layout, environment }: LayoutChange, row: GroupOffset): boolean {
+  return layout.segments.some(
+    ({ group, inputs }) => group === row.group && inputs.includes(bareTopic(environment, row.topic)),
+  );
+}
+
+function isBetween(name: string): boolean {
+  return topicKind(name) === 'between';
+}
+
+function retired(row: GroupOffset): GroupOffset {
+  return { ...row, offset: RETIRED_OFFSET };
 }
