@@ -1,3 +1,8 @@
 import { render } from 'preact';
+import { App } from './app.tsx';
+import { listen } from './state/pulse.ts';
+import { followTheme } from './state/theme.ts';
 
-render(<p>Millrace</p>, document.getElementById('app')!);
+followTheme();
+listen();
+render(<App />, document.getElementById('app')!);

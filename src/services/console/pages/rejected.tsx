@@ -1,0 +1,227 @@
+import { useMemo } from 'preact/hooks';
+import type { QueryDocument } from '../../query/contract.ts';
+import { commonPointer, fieldOf } from '../model/explain.ts';
+import { formatCount } from '../model/format.ts';
+import { Ago, Empty, PageHead, Panel, RefusalBox } from '../parts/bits.tsx';
+import { Chart, LAYER_COLORS } from '../parts/chart.tsx';
+import { ExportButtons } from '../parts/export-buttons.tsx';
+import { post, useAnswer } from '../state/api.ts';
+import { place, setFilters } from '../state/place.ts';
+import { pulse } from '../state/pulse.ts';
+import { EventDrawer } from './event-drawer.tsx';
+
+const HOUR_MS = 3_600_000;
+/** Spans that can be looked at, with the width of a bar. */
+const SPANS: Readonly<Record<string, readonly [label: string, ms: number, bucketMs: number]>> = {
+  '1h': ['Last hour', HOUR_MS, 60_000],
+  '24h': ['Last 24 hours', 24 * HOUR_MS, 1_800_000],
+  '7d': ['Last 7 days', 7 * 24 * HOUR_MS, 3 * HOUR_MS],
+};
+const GROUPS_MAX = 500;
+
+/** Rejections that differ only in which event they befell: one row. */
+interface Group {
+  readonly key: string;
+  readonly code: string;
+  readonly job: string;
+  readonly eid: string;
+  readonly field: string;
+  readonly reason: string;
+  readonly producer: string;
+  readonly count: number;
+  readonly lastMs: number;
+  /** Id of the newest, as `GET /v1/events/:id` takes it. */
+  readonly id: string;
+}
+
+/** What was rejected: by reason over time, alike ones together, each explained on the newest of its kind. */
+export function RejectedPage() {
+  const { query } = place.value;
+  const span = SPANS[query['span'] ?? ''] === undefined ? '1h' : query['span']!;
+  const rejected = pulse.value?.status.conservation.reduce((sum, row) => sum + row.rejected, 0) ?? 0;
+  const idle = pulse.value?.status.idle === true;
+  const job = query['job'] ?? '';
+  const { answer } = useAnswer(`${span} ${job} ${rejected} ${idle}`, signal =>
+    post<QueryDocument>('/v1/query', { sql: groupsSql(span, job) }, signal),
+  );
+  const groups = useMemo(
+    () => (answer === undefined || 'refusal' in answer ? [] : groupsOf(answer.value)),
+    [answer],
+  );
+  const total = groups.reduce((sum, { count }) => sum + count, 0);
+  return (
+    <>
+      <PageHead title="Rejected">
+        <label class="inline-field">
+          <span class="sr-only">Span</span>
+          <select
+            value={span}
+            onChange={event => setFilters({ span: event.currentTarget.value, id: undefined })}
+          >
+            {Object.entries(SPANS).map(([value, [label]]) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <ExportButtons name="rejected" columns={EXPORTED} rows={groups.map(group => ({ ...group }))} />
+      </PageHead>
+      {answer !== undefined && 'refusal' in answer ? <RefusalBox refusal={answer.refusal} /> : null}
+      <Panel
+        title={`${formatCount(total)} rejected${job === '' ? '' : ` by ${job}`}`}
+        aside={job === '' ? null : <AllJobs />}
+      >
+        <OverTime span={span} job={job} version={`${rejected} ${idle}`} />
+      </Panel>
+      <div class={query['id'] === undefined ? 'split is-auto' : 'split is-auto is-open'}>
+        <div class="groups">
+          {groups.length === 0 && answer !== undefined ? <Nothing /> : null}
+          {groups.map(group => (
+            <GroupCard key={group.key} group={group} total={total} isSelected={query['id'] === group.id} />
+          ))}
+        </div>
+        {query['id'] === undefined ? null : <EventDrawer id={query['id']} />}
+      </div>
+    </>
+  );
+}
+
+function AllJobs() {
+  return (
+    <button type="button" class="button is-small" onClick={() => setFilters({ job: undefined })}>
+      All jobs
+    </button>
+  );
+}
+
+function Nothing() {
+  return (
+    <Empty title="Nothing was rejected">
+      <p>Events that break the schema of their kind land here, each with the field at fault.</p>
+    </Empty>
+  );
+}
+
+const EXPORTED = ['count', 'code', 'job', 'eid', 'field', 'reason', 'producer', 'lastMs', 'id'];
+
+function GroupCard({
+  group,
+  total,
+  isSelected,
+}: {
+  readonly group: Group;
+  readonly total: number;
+  readonly isSelected: boolean;
+}) {
+  return (
+    <button
+      type="button"
+      class={isSelected ? 'group is-selected' : 'group'}
+      aria-pressed={isSelected}
+      onClick={() => setFilters({ id: isSelected ? undefined : group.id })}
+    >
+      <span class="group-count">{formatCount(group.count)}</span>
+      <span class="group-what">
+        <b>{group.eid}</b> {group.field === '' ? null : <code>{group.field}</code>} {group.reason}
+      </span>
+      <span class="group-who quiet">
+        {group.producer === '' ? 'producer unknown' : group.producer}, by {group.job}, last{' '}
+        {group.lastMs === 0 ? '' : <Ago ms={group.lastMs} />}
+      </span>
+      <meter class="group-share" min={0} max={total} value={group.count} aria-label="Share of all" />
+    </button>
+  );
+}
+
+/** Bars by code over time, stacked. */
+function OverTime({
+  span,
+  job,
+  version,
+}: {
+  readonly span: string;
+  readonly job: string;
+  readonly version: string;
+}) {
+  const { answer } = useAnswer(`${span} ${job} ${version}`, signal =>
+    post<QueryDocument>('/v1/query', { sql: timesSql(span, job) }, signal),
+  );
+  const drawn = useMemo(
+    () =>
+      answer === undefined || 'refusal' in answer ? { codes: [], data: [[]] } : stack(answer.value, span),
+    [answer],
+  );
+  const series = drawn.codes.map((code, index) => ({
+    label: code,
+    color: LAYER_COLORS[Math.min(index, LAYER_COLORS.length - 1)]!,
+  }));
+  return (
+    <Chart label="by code" series={series} data={drawn.data} height={150} shape="bars" format={formatCount} />
+  );
+}
+
+/** Layers that add up: the tallest is drawn first, each next covers what is not its own. */
+function stack(document: QueryDocument, span: string) {
+  const [, spanMs, bucketMs] = SPANS[span]!;
+  const lastBucket = Math.floor(Date.now() / bucketMs);
+  const count = Math.round(spanMs / bucketMs);
+  const times = Array.from({ length: count }, (_, index) => (lastBucket - count + 1 + index) * bucketMs);
+  const codes = [...new Set(document.rows.map(row => String(row['code'])))];
+  const layers = codes.map(() => times.map(() => 0));
+  for (const row of document.rows) {
+    const at = times.indexOf(Number(row['bucket']) * bucketMs);
+    const layer = layers[codes.indexOf(String(row['code']))];
+    if (at !== -1 && layer !== undefined) layer[at] = Number(row['count']);
+  }
+  const stacked = layers.map((_, from) => times.map((__, at) => sumFrom(layers, from, at)));
+  return { codes, data: [times, ...stacked] };
+}
+
+function sumFrom(layers: readonly (readonly number[])[], from: number, at: number): number {
+  return layers.slice(from).reduce((sum, layer) => sum + (layer[at] ?? 0), 0);
+}
+
+function whereOf(span: string, job: string): string {
+  const fromMs = Math.floor((Date.now() - SPANS[span]![1]) / 1000) * 1000;
+  return `WHERE received_at >= ${fromMs}${job === '' ? '' : ` AND job = '${job.replaceAll("'", "''")}'`}`;
+}
+
+function groupsSql(span: string, job: string): string {
+  return `SELECT code, job, eid, pointer, reason, pdata_id,
+  CASE WHEN json_valid(raw) THEN raw ->> '$.context.pdata.ver' END AS version,
+  count(*) AS count, max(received_at) AS last_at, max(id) AS id
+FROM failed ${whereOf(span, job)}
+GROUP BY code, job, eid, pointer, reason, pdata_id, version
+ORDER BY count DESC LIMIT ${GROUPS_MAX}`;
+}
+
+function timesSql(span: string, job: string): string {
+  return `SELECT code, received_at / ${SPANS[span]![2]} AS bucket, count(*) AS count
+FROM failed ${whereOf(span, job)} GROUP BY code, bucket ORDER BY code`;
+}
+
+/** Rows whose fields differ only in the place within a list become one. */
+function groupsOf({ rows }: QueryDocument): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const row of rows) {
+    const text = (name: string): string => String(row[name] ?? '');
+    const pointer = commonPointer(typeof row['pointer'] === 'string' ? row['pointer'] : null);
+    const producer = `${text('pdata_id')} ${text('version')}`.trim();
+    const key = JSON.stringify([text('code'), text('job'), text('eid'), pointer, text('reason'), producer]);
+    const known = groups.get(key);
+    groups.set(key, {
+      key,
+      code: text('code'),
+      job: text('job'),
+      eid: text('eid') || 'no eid',
+      field: pointer === null || pointer === '' ? '' : fieldOf(pointer),
+      reason: text('reason'),
+      producer,
+      count: Number(row['count']) + (known?.count ?? 0),
+      lastMs: Math.max(Number(row['last_at']), known?.lastMs ?? 0),
+      id: known?.id ?? `reject:${text('id')}:0`,
+    });
+  }
+  return [...groups.values()].sort((a, b) => b.count - a.count);
+}

@@ -1,0 +1,122 @@
+import { useEffect, useRef } from 'preact/hooks';
+import UPlot from 'uplot';
+import { isDark } from '../state/theme.ts';
+
+/** One line or one layer of bars; `color` is the name of a token: `accent`, `bad`. */
+export interface Series {
+  readonly label: string;
+  readonly color: string;
+}
+
+/** What a chart draws: `data[0]` is x, then one list for each series. */
+export interface ChartProps {
+  readonly label: string;
+  readonly series: readonly Series[];
+  readonly data: readonly (readonly (number | null)[])[];
+  readonly height: number;
+  /** `time`: x is epoch ms; else a plain number. */
+  readonly x?: 'time' | 'number';
+  readonly shape?: 'line' | 'bars';
+  readonly format?: (value: number) => string;
+  /** Words below bars, one for each x from 0 on. */
+  readonly labels?: readonly string[];
+}
+
+/** A chart that fills the width it is given and keeps its height; follows light and dark. */
+export function Chart(props: ChartProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<UPlot>(null);
+  const dark = isDark.value;
+  const shape = JSON.stringify([props.series, props.height, props.x, props.shape]);
+  useEffect(() => {
+    const made = new UPlot(optionsOf(props, box.current!), dataOf(props), box.current!);
+    plot.current = made;
+    const sizes = new ResizeObserver(() =>
+      made.setSize({ width: box.current!.clientWidth, height: props.height }),
+    );
+    sizes.observe(box.current!);
+    return () => {
+      sizes.disconnect();
+      made.destroy();
+    };
+  }, [shape, dark]);
+  useEffect(() => plot.current?.setData(dataOf(props)), [props.data]);
+  return (
+    <figure class="chart">
+      <figcaption class="chart-legend">
+        <span class="chart-title">{props.label}</span>
+        {props.series.map(({ label, color }) => (
+          <span key={label} class="chart-key">
+            <i class={`swatch is-${color}`} />
+            {label}
+          </span>
+        ))}
+      </figcaption>
+      <div ref={box} class="chart-box" style={{ height: `${props.height}px` }} />
+    </figure>
+  );
+}
+
+/** The colours that layers take in turn. */
+export const LAYER_COLORS: readonly string[] = ['bad', 'warn', 'accent', 'info', 'muted'];
+
+/** Words in place of numbers; as many as have room. */
+function labelAxis(labels: readonly string[] | undefined): Partial<UPlot.Axis> {
+  if (labels === undefined) return {};
+  return {
+    space: 80,
+    incrs: [1, 2, 5, 10, 20, 50, 100, 200],
+    values: (_plot, values) =>
+      values.map(value => (Number.isInteger(value) ? shorten(labels[value] ?? '') : '')),
+  };
+}
+
+function shorten(label: string): string {
+  return label.length <= 14 ? label : `${label.slice(0, 13)}…`;
+}
+
+function dataOf({ data, x }: ChartProps): UPlot.AlignedData {
+  const [first = [], ...rest] = data;
+  const xs = first.map(value => (x === 'number' ? (value ?? 0) : (value ?? 0) / 1000));
+  return [xs, ...rest.map(values => [...values])];
+}
+
+function optionsOf(props: ChartProps, box: HTMLElement): UPlot.Options {
+  const token = (name: string): string =>
+    getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
+  const axis = {
+    stroke: token('muted'),
+    font: '11px Inter, system-ui, sans-serif',
+    grid: { stroke: token('line'), width: 1 },
+    ticks: { show: false },
+  };
+  const format = props.format ?? ((value: number) => String(value));
+  const isBars = props.shape === 'bars';
+  return {
+    width: Math.max(120, box.clientWidth),
+    height: props.height,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: { show: true, drag: { x: false, y: false }, points: { show: false } },
+    scales: {
+      x: { time: props.x !== 'number' },
+      y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
+    },
+    axes: [
+      { ...axis, size: 26, ...labelAxis(props.labels) },
+      { ...axis, size: 52, values: (_plot, values) => values.map(value => format(value)) },
+    ],
+    series: [
+      {},
+      ...props.series.map(({ color }) => ({
+        stroke: token(color),
+        width: isBars ? 0 : 1.75,
+        fill: isBars ? token(color) : `${token(color).trim()}1f`,
+        points: { show: false },
+        ...(isBars && UPlot.paths.bars !== undefined
+          ? { paths: UPlot.paths.bars({ size: [0.72, 40] }) }
+          : {}),
+      })),
+    ],
+  };
+}

@@ -1,0 +1,137 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { bareName } from '../model/format.ts';
+import { curlText, sendSample } from '../pages/first-run.tsx';
+import { copyText, say } from '../state/hand-out.ts';
+import { goTo } from '../state/place.ts';
+import { pulse } from '../state/pulse.ts';
+import { nextTheme } from '../state/theme.ts';
+
+/** Something the palette can do. */
+interface Command {
+  readonly name: string;
+  readonly kind: string;
+  readonly run: () => void;
+}
+
+const SHOWN_MAX = 12;
+
+/** A box over the page: type to find a page, a job, a topic, an event or something to do. Closed by Escape. */
+export function Palette({ onClose }: { readonly onClose: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [text, setText] = useState('');
+  const [active, setActive] = useState(0);
+  useEffect(() => dialog.current?.showModal(), []);
+  const all = useMemo(allCommands, []);
+  const found = matching(all, text);
+  const run = (command: Command | undefined): void => {
+    if (command === undefined) return;
+    dialog.current?.close();
+    command.run();
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+    if (step !== 0) {
+      event.preventDefault();
+      setActive((active + step + found.length) % Math.max(1, found.length));
+    } else if (event.key === 'Enter') {
+      event.preventDefault();
+      run(found[active]);
+    }
+  };
+  return (
+    <dialog
+      ref={dialog}
+      class="palette"
+      aria-label="Find and do"
+      onClose={onClose}
+      onClick={event => {
+        if (event.target === dialog.current) dialog.current?.close();
+      }}
+    >
+      <input
+        type="text"
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="palette-list"
+        aria-activedescendant={found[active] === undefined ? undefined : `palette-${active}`}
+        aria-label="Find and do"
+        placeholder="Page, job, topic, or the id of an event"
+        spellcheck={false}
+        autocomplete="off"
+        value={text}
+        onInput={event => {
+          setText(event.currentTarget.value);
+          setActive(0);
+        }}
+        onKeyDown={onKeyDown}
+      />
+      <div id="palette-list" class="palette-list" role="listbox" aria-label="Found">
+        {found.map((command, index) => (
+          <div
+            key={`${command.kind}${command.name}`}
+            id={`palette-${index}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={index === active}
+            class={index === active ? 'palette-item is-active' : 'palette-item'}
+            onClick={() => run(command)}
+            onPointerMove={() => setActive(index)}
+          >
+            <span>{command.name}</span>
+            <span class="quiet">{command.kind}</span>
+          </div>
+        ))}
+      </div>
+    </dialog>
+  );
+}
+
+function allCommands(): readonly Command[] {
+  const now = pulse.value;
+  const page = (name: string, ...path: readonly string[]): Command => ({
+    name,
+    kind: 'page',
+    run: () => goTo(path),
+  });
+  const act = (name: string, run: () => void): Command => ({ name, kind: 'do', run });
+  return [
+    page('Pipeline'),
+    page('Events', 'events'),
+    page('Rejected', 'rejected'),
+    page('Query', 'query'),
+    page('Health', 'health'),
+    act('Send 100 sample events', () => void sendSample().then(why => why !== undefined && say(why.message))),
+    act('Copy a curl line', () => copyText(curlText())),
+    act('Switch light and dark', nextTheme),
+    ...(now?.status.conservation ?? []).map(({ job }) => ({
+      name: job,
+      kind: 'job',
+      run: () => goTo(['jobs', job]),
+    })),
+    ...(now?.topics ?? []).map(({ topic }) => {
+      const name = bareName(now?.status.environment ?? '', topic);
+      return { name, kind: 'topic', run: () => goTo(['topics', name]) };
+    }),
+  ];
+}
+
+/** Commands that hold every word of the text; what is no command may be the id of an event, a device or a kind. */
+function matching(all: readonly Command[], text: string): readonly Command[] {
+  const typed = text.trim();
+  const words = typed.toLowerCase().split(/\s+/);
+  const found = all.filter(({ name, kind }) =>
+    words.every(word => `${name} ${kind}`.toLowerCase().includes(word)),
+  );
+  if (typed === '') return found.slice(0, SHOWN_MAX);
+  const searches = [
+    { name: `Event ${typed}`, kind: 'by mid', run: () => goTo(['events'], { mid: typed }) },
+    { name: `Events of device ${typed}`, kind: 'by did', run: () => goTo(['events'], { did: typed }) },
+    {
+      name: `Events of kind ${typed.toUpperCase()}`,
+      kind: 'by eid',
+      run: () => goTo(['events'], { eid: typed.toUpperCase() }),
+    },
+    { name: `Events of user ${typed}`, kind: 'by user', run: () => goTo(['events'], { user: typed }) },
+  ];
+  return [...found.slice(0, SHOWN_MAX - searches.length), ...searches];
+}
