@@ -1,4 +1,3 @@
-import { MillraceError } from '../core/errors.ts';
 import { partitionOf } from '../core/partition.ts';
 import type { Append, Cache, Commit, Consumer, GroupOffset, Log, StateStore } from '../core/ports.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
@@ -6,7 +5,7 @@ import { fullTopic } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type Pause, retryUnavailable } from './back-off.ts';
 import { readPlanned, runRecords } from './batch.ts';
-import type { ChainOutput, ChainResult } from './chain.ts';
+import type { ChainOutput } from './chain.ts';
 import { headersOf } from './decode.ts';
 import { encodeEvent } from './encode.ts';
 import type { Segment } from './segments.ts';
@@ -37,6 +36,8 @@ export interface Runner {
 }
 
 const POLL_WAIT_MS = 500;
+/** About 170 events: more of them in memory at once are promoted to the old generation and cost a slower collection. */
+const CHUNK_BYTES = 128 * 1024;
 
 /**
  * Runs a segment; resolves when it reads: poll, read, process, commit; outputs, input offsets, marks and counters become durable
@@ -58,24 +59,24 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   };
 }
 
+/**
+ * Ends when stopped, or at the end of the topics where it was told so. What was polled and not committed by then
+ * is processed by the next run.
+ */
 async function run(options: RunnerOptions, consumer: Consumer, signal: AbortSignal): Promise<void> {
   const { limits } = options;
   const waitMsMax = options.endsCaughtUp === true ? 0 : POLL_WAIT_MS;
-  let committing: Promise<void> = Promise.resolve();
+  let committing = Promise.resolve(true);
   try {
-    // Ends when stopped, or at the end of the topics where it was told so.
     while (!signal.aborted) {
       // Coming back for more says that all that came before is dealt with: at the end of the log it must be.
-      if (consumer.isCaughtUp()) await committing;
+      if (consumer.isCaughtUp() && !(await committing)) return;
       const records = await consumer.poll({ ...limits, waitMsMax });
-      if (records.length === 0 && options.endsCaughtUp === true && consumer.isCaughtUp()) break;
+      if (records.length === 0 && options.endsCaughtUp === true && consumer.isCaughtUp()) return;
       if (records.length === 0) continue;
-      const result = await retryUnavailable(options, signal, () => process(options, records));
-      if (result === undefined) break;
-      await committing;
-      // Before the next batch is looked at: what it repeats of this one must be seen.
-      const marks = await persist(options, signal, () => options.state.mark(result.marks));
-      committing = commitResult(options, { records, result, marks, signal });
+      const batch = await processBatch(options, { records, signal, committing });
+      if (batch === undefined) return;
+      committing = commitBatch(options, batch, signal);
       // A failure is thrown by the next await of it; without this a stop in between would leave it unheard.
       committing.catch(() => {});
     }
@@ -88,7 +89,30 @@ async function run(options: RunnerOptions, consumer: Consumer, signal: AbortSign
   }
 }
 
-function process(options: RunnerOptions, records: readonly LogRecord[]): Promise<ChainResult> {
+/** What a poll became, ready to be made durable. */
+interface Batch {
+  readonly appends: Appends;
+  readonly offsets: readonly GroupOffset[];
+  readonly marks: Uint8Array[];
+  readonly counters: Record<string, number>;
+  /** Times that marks were handed over: as often the state store hears of the commit. */
+  handedOver: number;
+}
+
+/**
+ * Processes the records of a poll chunk by chunk, and turns each chunk's outputs into bytes at once: a chunk's
+ * objects die young. Marks are handed over only when the batch before is durable, so that the state store never
+ * holds more than one batch that could still be lost, and before the next chunk is looked at, which must see
+ * them. Undefined where it was stopped first.
+ */
+async function processBatch(
+  options: RunnerOptions,
+  poll: {
+    readonly records: readonly LogRecord[];
+    readonly signal: AbortSignal;
+    readonly committing: Promise<boolean>;
+  },
+): Promise<Batch | undefined> {
   const { segment, environment, state, cache } = options;
   const chain = {
     jobs: segment.jobs,
@@ -96,55 +120,86 @@ function process(options: RunnerOptions, records: readonly LogRecord[]): Promise
     isStored: options.isStored,
     read: readPlanned.bind(null, { state, cache }),
   };
-  return runRecords(chain, environment, records);
+  const offsets = offsetsAfter(segment.group, poll.records);
+  const batch: Batch = { appends: new Appends(options), offsets, marks: [], counters: {}, handedOver: 0 };
+  for (const chunk of chunksOf(poll.records)) {
+    const result = await retryUnavailable(options, poll.signal, () => runRecords(chain, environment, chunk));
+    if (result === undefined || !(await poll.committing)) return undefined;
+    const handed = await retryUnavailable(options, poll.signal, async () => ({
+      marks: await state.mark(result.marks),
+    }));
+    if (handed === undefined) return undefined;
+    batch.handedOver += 1;
+    if (handed.marks !== null) batch.marks.push(handed.marks);
+    for (const output of result.outputs) batch.appends.add(output);
+    for (const [name, delta] of Object.entries(result.counters)) {
+      batch.counters[name] = (batch.counters[name] ?? 0) + delta;
+    }
+  }
+  return batch;
 }
 
-/**
- * Makes a batch durable whose marks were handed over after the batch before became durable, so that the state
- * store never holds more than one batch that could still be lost.
- */
-async function commitResult(
-  options: RunnerOptions,
-  batch: {
-    readonly records: readonly LogRecord[];
-    readonly result: ChainResult;
-    readonly marks: Uint8Array | null;
-    readonly signal: AbortSignal;
-  },
-): Promise<void> {
-  const { log, state, segment } = options;
+/** Consecutive records of at most {@link CHUNK_BYTES}, or one that is larger. */
+function* chunksOf(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
+  let from = 0;
+  let bytes = 0;
+  for (const [index, record] of records.entries()) {
+    if (index > from && bytes + record.value.length > CHUNK_BYTES) {
+      yield records.slice(from, index);
+      [from, bytes] = [index, 0];
+    }
+    bytes += record.value.length;
+  }
+  yield records.slice(from);
+}
+
+/** Makes a batch durable; false where it was stopped while the log refused it. */
+async function commitBatch(options: RunnerOptions, batch: Batch, signal: AbortSignal): Promise<boolean> {
+  const { log, state } = options;
   const commit: Commit = {
-    appends: appendsOf(options, batch.result.outputs),
-    offsets: offsetsAfter(segment.group, batch.records),
-    marks: batch.marks,
-    counters: batch.result.counters,
+    appends: batch.appends.all(),
+    offsets: batch.offsets,
+    marks: batch.marks.length === 0 ? null : Buffer.concat(batch.marks),
+    counters: batch.counters,
   };
   // The same commit again until it holds: another one would have to be computed from other marks.
-  const committed = await persist(options, batch.signal, () => log.commit(commit));
-  await state.committed(committed.position);
+  const committed = await retryUnavailable(options, signal, () => log.commit(commit));
+  if (committed === undefined) return false;
+  for (let i = 0; i < batch.handedOver; i++) await state.committed(committed.position);
+  return true;
 }
 
-/** Tries until it succeeds; throws ERR_LOG_CLOSED where it is stopped before: the batch is not durable then. */
-async function persist<T>(options: RunnerOptions, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
-  const done = await retryUnavailable(options, signal, async () => ({ result: await call() }));
-  if (done === undefined) throw new MillraceError('ERR_LOG_CLOSED', 'stopped while a store refused a batch');
-  return done.result;
-}
+/** The records of a commit by topic and partition, in the order they were added. */
+class Appends {
+  readonly #options: Pick<RunnerOptions, 'environment' | 'log'>;
+  readonly #topics = new Map<string, (Append & { readonly records: NewRecord[] })[]>();
 
-function appendsOf(options: RunnerOptions, outputs: readonly ChainOutput[]): readonly Append[] {
-  const { environment, log } = options;
-  const byPartition = new Map<string, { topic: string; partition: number; records: NewRecord[] }>();
-  for (const output of outputs) {
-    const name = output.topic ?? (isUntraced(output) ? null : 'telemetry.dropped');
-    if (name === null) continue;
-    const topic = fullTopic(environment, name);
-    const partition = choosePartition(output, log.partitionCount(topic));
-    const id = `${topic}:${partition}`;
-    const append = byPartition.get(id) ?? { topic, partition, records: [] };
-    append.records.push(recordOf(output));
-    byPartition.set(id, append);
+  constructor(options: Pick<RunnerOptions, 'environment' | 'log'>) {
+    this.#options = options;
   }
-  return [...byPartition.values()];
+
+  add(output: ChainOutput): void {
+    const name = output.topic ?? (isUntraced(output) ? null : 'telemetry.dropped');
+    if (name === null) return;
+    const partitions = this.#topics.get(name) ?? this.#open(name);
+    partitions[choosePartition(output, partitions.length)]!.records.push(recordOf(output));
+  }
+
+  all(): readonly Append[] {
+    return [...this.#topics.values()].flat().filter(append => append.records.length > 0);
+  }
+
+  #open(name: string) {
+    const topic = fullTopic(this.#options.environment, name);
+    const count = this.#options.log.partitionCount(topic);
+    const partitions = Array.from({ length: count }, (_, partition) => ({
+      topic,
+      partition,
+      records: [] as NewRecord[],
+    }));
+    this.#topics.set(name, partitions);
+    return partitions;
+  }
 }
 
 /** The events of a duplicate batch stand in the batch's own record; they leave no trace of their own. */
