@@ -34,16 +34,13 @@ export function App() {
   }, [page]);
   return (
     <>
-      <a
+      <button
+        type="button"
         class="skip"
-        href="#content"
-        onClick={event => {
-          event.preventDefault();
-          document.querySelector<HTMLElement>('main h1')?.focus();
-        }}
+        onClick={() => document.querySelector<HTMLElement>('main h1')?.focus()}
       >
         Skip to the page
-      </a>
+      </button>
       <Sidebar page={page} onFind={() => setIsPaletteOpen(true)} />
       <main id="content" class="main">
         <ConnectionNote />

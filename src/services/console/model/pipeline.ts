@@ -32,8 +32,10 @@ export interface PipelineGraph {
 
 /** Where nearly every job sends what it sets aside: as edges they would cover everything, so jobs show counts. */
 const SET_ASIDE = /(?:^|\.)(?:failed|duplicate|dropped)$/;
-const JOB = { width: 116, height: 62 };
-const TOPIC = { width: 148, height: 50 };
+/** Bends nearer to a node than this would be kinks, pixels. */
+const BEND = 40;
+const JOB = { width: 118, height: 64 };
+const TOPIC = { width: 138, height: 46 };
 
 /**
  * Lays the pipeline out: jobs in the order of their topics, what comes in at the left, what leaves at the right.
@@ -45,7 +47,7 @@ export function layOut(jobs: readonly JobDocument[], pulse: PulseDocument): Pipe
     pulse.topics.filter(topic => topic.stored).map(topic => bareName(environment, topic.topic)),
   );
   const graph = new Graph();
-  graph.setGraph({ rankdir: 'LR', nodesep: 18, ranksep: 30, marginx: 2, marginy: 2 });
+  graph.setGraph({ rankdir: 'LR', nodesep: 20, ranksep: 22, marginx: 2, marginy: 2 });
   graph.setDefaultEdgeLabel(() => ({}));
   const flows = new Map<string, { from: string; to: string; topics: string[] }>();
   const flow = (from: string, to: string, topic: string): void => {
@@ -66,7 +68,8 @@ export function layOut(jobs: readonly JobDocument[], pulse: PulseDocument): Pipe
   }
   for (const { from, to } of flows.values()) {
     for (const id of [from, to]) if (id.startsWith('topic:')) graph.setNode(id, { ...TOPIC });
-    graph.setEdge(from, to);
+    // The main line is drawn straight; what branches off bends.
+    graph.setEdge(from, to, { weight: from.startsWith('job:') && to.startsWith('job:') ? 8 : 1 });
   }
   layout(graph);
   return readGraph(graph, [...flows.values()]);
@@ -78,7 +81,15 @@ function readGraph(graph: Graph, flows: readonly Omit<GraphEdge, 'points'>[]): P
     const kind = id.startsWith('job:') ? ('job' as const) : ('topic' as const);
     return { id, kind, name: id.slice(id.indexOf(':') + 1), x, y, width, height };
   });
-  const edges = flows.map(flow => ({ ...flow, points: graph.edge(flow.from, flow.to).points ?? [] }));
+  const edges = flows.map(flow => {
+    const between = (graph.edge(flow.from, flow.to).points ?? []).slice(1, -1);
+    const [from, to] = [graph.node(flow.from), graph.node(flow.to)];
+    // Every line leaves at the middle of the right side and arrives at the middle of the left.
+    const start = { x: (from.x ?? 0) + (from.width ?? 0) / 2, y: from.y ?? 0 };
+    const end = { x: (to.x ?? 0) - (to.width ?? 0) / 2, y: to.y ?? 0 };
+    const bends = between.filter(({ x }) => x > start.x + BEND && x < end.x - BEND);
+    return { ...flow, points: [start, ...bends, end] };
+  });
   const { width = 0, height = 0 } = graph.graph();
   return { nodes, edges, width, height };
 }

@@ -132,11 +132,11 @@ function Budget({
   return (
     <div class="budget">
       <dt>{name}</dt>
-      <dd>
-        <span class="budget-value">{formatBytes(value)}</span>
+      <dd>{formatBytes(value)}</dd>
+      <dd class="budget-bar">
         <meter min={0} max={max} value={value} aria-label={`${name}: ${formatBytes(value)}`} />
-        <span class="quiet">{note}</span>
       </dd>
+      <dd class="budget-note quiet">{note}</dd>
     </div>
   );
 }
@@ -199,6 +199,7 @@ function Memory() {
   return (
     <Chart
       label="of the whole process"
+      isBytes
       series={[{ label: 'resident', color: 'info' }]}
       data={data}
       height={150}

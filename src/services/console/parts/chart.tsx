@@ -60,6 +60,24 @@ export function Chart(props: ChartProps) {
 /** The colours that layers take in turn. */
 export const LAYER_COLORS: readonly string[] = ['bad', 'warn', 'accent', 'info', 'muted'];
 
+const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const MINUTES = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const DAYS = new Intl.DateTimeFormat('en-GB', { day: '2-digit', month: 'short' });
+const DAY_S = 86_400;
+
+/** Times of day in the viewer's zone, as fine as the steps between them; days where the steps are days. */
+function timeAxis({ x }: ChartProps): Partial<UPlot.Axis> {
+  if (x === 'number') return {};
+  return {
+    space: 72,
+    values: (_plot, values) => {
+      const stepS = (values[1] ?? 0) - (values[0] ?? 0);
+      const format = stepS >= DAY_S / 2 ? DAYS : stepS >= 60 ? MINUTES : CLOCK;
+      return values.map(value => format.format(value * 1000));
+    },
+  };
+}
+
 /** Words in place of numbers; as many as have room. */
 function labelAxis(labels: readonly string[] | undefined): Partial<UPlot.Axis> {
   if (labels === undefined) return {};
@@ -103,7 +121,7 @@ function optionsOf(props: ChartProps, box: HTMLElement): UPlot.Options {
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
     },
     axes: [
-      { ...axis, size: 26, ...labelAxis(props.labels) },
+      { ...axis, size: 26, ...timeAxis(props), ...labelAxis(props.labels) },
       { ...axis, size: 52, values: (_plot, values) => values.map(value => format(value)) },
     ],
     series: [

@@ -58,8 +58,16 @@ export function WindowedList<R>({
     } else if (event.key === 'Enter' && rows[active] !== undefined) onOpen?.(rows[active]);
   };
   return (
-    <div class="list" role="table" aria-label={label} aria-rowcount={rows.length + 1}>
-      <div class="list-frame" ref={frame} tabIndex={0} onKeyDown={onKeyDown}>
+    <div class="list">
+      <div
+        class="list-frame"
+        ref={frame}
+        role="grid"
+        aria-label={label}
+        aria-rowcount={rows.length + 1}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+      >
         <HeadRow columns={shown} tracks={tracks} />
         <div class="list-body" role="rowgroup" style={{ height: `${rows.length * ROW_HEIGHT}px` }}>
           {rows.slice(first, last).map((row, index) => {
@@ -81,7 +89,12 @@ export function WindowedList<R>({
                 }}
               >
                 {shown.map(column => (
-                  <div key={column.title} role="cell" class={column.isNumber ? 'cell is-number' : 'cell'}>
+                  <div
+                    key={column.title}
+                    role="gridcell"
+                    tabIndex={-1}
+                    class={column.isNumber ? 'cell is-number' : 'cell'}
+                  >
                     {column.cell(row)}
                   </div>
                 ))}
