@@ -1,17 +1,14 @@
-import { type Headers, parseSource, type Source } from './record.ts';
+import { formatSource, type Headers, parseSource, type Source } from './record.ts';
 
 /**
  * Header names of records that jobs write. Sinks build their rows from these and never guess from the value.
  *
- * - `source`: where the input event came from, as {@link parseSource} reads it
- * - `receivedAtMs`: when the input record was accepted
- * - `job`: the job that wrote the record
+ * - `origin`: source, time of the input record (epoch ms) and job, with a blank between them: one header, as each
+ *   costs four calls into the encoder for every record
  * - `code`, `reason`, `pointer`: why, on rejected and dropped events
  */
 export const HEADER = {
-  source: 'source',
-  receivedAtMs: 'receivedAtMs',
-  job: 'job',
+  origin: 'origin',
   code: 'code',
   reason: 'reason',
   pointer: 'pointer',
@@ -29,13 +26,35 @@ export interface Provenance {
   readonly pointer: string | undefined;
 }
 
+/** Why an event was rejected or dropped; all null where it was not. */
+export interface Cause {
+  readonly code: string | null;
+  readonly reason: string | null;
+  readonly pointer: string | null;
+}
+
+/** The headers of a job's output. */
+export function headersOf(
+  from: { readonly source: Source; readonly nowMs: number; readonly job: string },
+  { code, reason, pointer }: Cause,
+): Headers {
+  const origin = `${formatSource(from.source)} ${from.nowMs} ${from.job}`;
+  if (code === null) return { origin };
+  return {
+    origin,
+    code,
+    ...(reason === null ? {} : { reason }),
+    ...(pointer === null ? {} : { pointer }),
+  };
+}
+
 /** Reads a record's headers; absent ones are undefined. */
 export function provenanceOf(headers: Headers): Provenance {
-  const receivedAt = headers[HEADER.receivedAtMs];
+  const [source, receivedAtMs, job] = headers[HEADER.origin]?.split(' ') ?? [];
   return {
-    source: parseSource(headers[HEADER.source]),
-    receivedAtMs: receivedAt === undefined ? undefined : Number(receivedAt),
-    job: headers[HEADER.job],
+    source: parseSource(source),
+    receivedAtMs: receivedAtMs === undefined ? undefined : Number(receivedAtMs),
+    job,
     code: headers[HEADER.code],
     reason: headers[HEADER.reason],
     pointer: headers[HEADER.pointer],

@@ -205,6 +205,11 @@ function addDevice({ event, flags, reads, counts }: Draft, did: string | undefin
   event['devicedata'] = data;
 }
 
+/** Data laid over what the event has; the row's own object where it has none, which the encoder knows again. */
+function mergedInto(present: JsonObject | undefined, data: JsonObject): JsonObject {
+  return present === undefined ? data : { ...present, ...data };
+}
+
 /** The flag asks for more than the two fields that every user has by default. */
 function addUser({ event, flags, reads, counts }: Draft, userId: string | undefined): void {
   if (userId === undefined) return;
@@ -213,7 +218,7 @@ function addUser({ event, flags, reads, counts }: Draft, userId: string | undefi
   if (known !== undefined) counts.user_cache_hit += 1;
   else counts.user_cache_miss += 1;
   const data = known ?? UNKNOWN_USER;
-  event['userdata'] = { ...objectAt(event, 'userdata'), ...data };
+  event['userdata'] = mergedInto(objectAt(event, 'userdata'), data);
   flags['user_denorm'] = Object.keys(data).length > 2;
 }
 
@@ -240,7 +245,7 @@ function addContent(draft: Draft, lookups: Lookups, collectionMiss: boolean): vo
   if (data === undefined) counts.content_cache_miss += 1;
   else {
     counts.content_cache_hit += 1;
-    event['contentdata'] = { ...objectAt(event, 'contentdata'), ...data };
+    event['contentdata'] = mergedInto(objectAt(event, 'contentdata'), data);
   }
   if (lookups.collection !== undefined) {
     const collection = contentDataOf(contentRow(lookups.collection));

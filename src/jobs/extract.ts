@@ -153,15 +153,15 @@ function openEvent(
     const fault = { code: 'ERR_EVENT_NOT_OBJECT', reason, pointer: `/events/${index}` } as const;
     return rejected(fault, emission('telemetry.failed', null, { event, ...stamp, ...failedMarks(reason) }));
   }
-  const stamped = { ...event, ...stamp };
   const { eventBytesMax } = deps.options.extract;
-  if (mayExceed && isJsonLongerThan(stamped, eventBytesMax, deps.byteLength)) {
+  // The size is that of the event with its stamp and without flags.
+  if (mayExceed && isJsonLongerThan({ ...event, ...stamp }, eventBytesMax, deps.byteLength)) {
     const reason = `the event is larger than ${eventBytesMax} bytes`;
-    const failed = { ...stamped, ...failedMarks('Event size is Exceeded') };
+    const failed = { ...event, ...stamp, ...failedMarks('Event size is Exceeded') };
     const kept = emission('telemetry.failed', deviceKey(event), failed);
     return rejected({ code: 'ERR_EVENT_TOO_LARGE', reason, pointer: null }, kept);
   }
-  return emitted(stage({ ...stamped, flags: { ex_processed: true } }));
+  return emitted(stage({ ...event, ...stamp, flags: { ex_processed: true } }));
 }
 
 /** A number such as `1e20` is written out in full: six times its text is the most that any JSON grows. */

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from '../core/event.ts';
-import { HEADER, provenanceOf } from '../core/headers.ts';
+import { provenanceOf } from '../core/headers.ts';
 import type { Emission, Item, Job } from '../core/job.ts';
 import type { LogRecord } from '../core/record.ts';
 import type { ChainInput, ChainOutput } from './chain.ts';
@@ -77,18 +77,4 @@ function setAside(record: LogRecord, item: Omit<Item, 'event'>, job: Job, reason
     isDerived: false,
     origin: undefined,
   };
-}
-
-/** Headers of a job's output: where it came from and, for what was set aside, why. */
-export function headersOf(output: ChainOutput): Record<string, string> {
-  const { source } = output;
-  const headers: Record<string, string> = {
-    [HEADER.source]: `${source.topic}:${source.partition}:${source.offset}:${source.index}`,
-    [HEADER.receivedAtMs]: String(output.nowMs),
-    [HEADER.job]: output.job,
-  };
-  if (output.code !== null) headers[HEADER.code] = output.code;
-  if (output.reason !== null) headers[HEADER.reason] = output.reason;
-  if (output.pointer !== null) headers[HEADER.pointer] = output.pointer;
-  return headers;
 }

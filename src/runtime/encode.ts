@@ -20,7 +20,7 @@ const OPEN_BRACE = 0x7b;
  */
 export function encodeEvent(event: JsonObject, origin?: Origin): Uint8Array {
   const added = origin === undefined ? undefined : addedMembers(event, origin);
-  if (origin !== undefined && added !== undefined) return splice(origin.bytes, textOf(added));
+  if (origin !== undefined && added !== undefined) return splice(origin.bytes, membersText(added));
   return Buffer.from(textOf(event), 'utf8');
 }
 
@@ -29,6 +29,32 @@ function textOf(event: JsonObject): string {
   // Nearly no event holds a null: the search costs a twentieth of building the text again. The same four
   // letters inside a string only cost that second pass.
   return text.includes(':null') ? JSON.stringify(withoutNulls(event)) : text;
+}
+
+/** Members that hold a master data row's own object, the same for every event of that device, user or content. */
+const SHARED = new Set(['devicedata', 'userdata', 'contentdata', 'collectiondata', 'l2data', 'dialcodedata']);
+/** The texts of those objects, for as long as the cache keeps them. */
+const sharedTexts = new WeakMap<object, string>();
+
+/** The text of the object, braces included; texts of shared members are made once. */
+function membersText(members: JsonObject): string {
+  let text = '';
+  for (const key in members) {
+    const value = members[key];
+    if (value === null || value === undefined) continue;
+    text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${valueText(key, value)}`;
+  }
+  return text === '' ? '{}' : `${text}}`;
+}
+
+function valueText(key: string, value: Json): string {
+  if (!isObject(value)) return JSON.stringify(withoutNulls(value));
+  if (!SHARED.has(key)) return textOf(value);
+  const known = sharedTexts.get(value);
+  if (known !== undefined) return known;
+  const text = textOf(value);
+  sharedTexts.set(value, text);
+  return text;
 }
 
 /** The members that the event has and its origin has not; undefined where any other was changed or removed. */

@@ -1,3 +1,4 @@
+import { headersOf } from '../core/headers.ts';
 import { partitionOf } from '../core/partition.ts';
 import type { Append, Cache, Commit, Consumer, GroupOffset, Log, StateStore } from '../core/ports.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
@@ -6,7 +7,6 @@ import type { Logger } from '../observability/logger.ts';
 import { type Pause, retryUnavailable } from './back-off.ts';
 import { readPlanned, runRecords } from './batch.ts';
 import type { ChainOutput } from './chain.ts';
-import { headersOf } from './decode.ts';
 import { encodeEvent } from './encode.ts';
 import type { Segment } from './segments.ts';
 
@@ -220,7 +220,7 @@ function recordOf(output: ChainOutput): NewRecord {
   return {
     key: output.key,
     timeMs: typeof syncts === 'number' && Number.isFinite(syncts) ? syncts : output.nowMs,
-    headers: headersOf(output),
+    headers: headersOf(output, output),
     value,
   };
 }

@@ -41,12 +41,16 @@ const tables = openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
 const common = { log, environment: ENVIRONMENT, logger: LOGGER, nowMs: () => NOW_MS };
 for (let i = 0; i < RECORDS; i++) {
   const n = Number(round) * RECORDS + i;
-  const headers = { source: `local.telemetry.ingest:0:${n}:0`, receivedAtMs: String(NOW_MS), job: 'route' };
+  const origin = `local.telemetry.ingest:0:${n}:0 ${NOW_MS}`;
   const value = JSON.stringify({ i: n, mid: `m${n}` });
-  await append(log, 'druid.events.telemetry', { value, headers, timeMs: NOW_MS + (n % 3) * DAY_MS });
+  await append(log, 'druid.events.telemetry', {
+    value,
+    headers: { origin: `${origin} route` },
+    timeMs: NOW_MS + (n % 3) * DAY_MS,
+  });
   await append(log, 'telemetry.failed', {
     value,
-    headers: { ...headers, job: 'validate', code: 'ERR_SCHEMA_VIOLATION' },
+    headers: { origin: `${origin} validate`, code: 'ERR_SCHEMA_VIOLATION' },
   });
 }
 

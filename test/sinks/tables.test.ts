@@ -33,10 +33,13 @@ function readRows(t: TestContext, file: string) {
       .map(row => ({ ...row }));
 }
 
-const headers = (offset: number, job: string, cause: Record<string, string> = {}) => ({
-  source: `local.telemetry.ingest:0:${offset}:0`,
-  receivedAtMs: String(NOW_MS + offset),
-  job,
+const headers = (
+  offset: number,
+  job: string,
+  cause: Record<string, string> = {},
+  topic = 'local.telemetry.ingest',
+) => ({
+  origin: `${topic}:0:${offset}:0 ${NOW_MS + offset} ${job}`,
   ...cause,
 });
 
@@ -81,7 +84,7 @@ test('old rows are deleted, in steps, from every relation', async t => {
     'telemetry.dropped',
   ];
   for (let offset = 0; offset < 10; offset++) {
-    const record = { offset, headers: { receivedAtMs: String(offset * 100) } };
+    const record = { offset, headers: { origin: `x:0:0:0 ${offset * 100} route` } };
     for (const topic of topics) await tables.insert(tableRowsOf(logRecord(topic, '{}', record), ENVIRONMENT));
   }
   assert.equal(await tables.expire(500, 3), 15);
@@ -219,7 +222,7 @@ test('a path ends where the event ended, and begins where it was made', async t 
   const put = (topic: string, eid: string, job: string, source = 'telemetry.ingest') =>
     append(log, topic, {
       value: JSON.stringify({ eid, mid: `${topic} ${eid} ${job}` }),
-      headers: { ...headers(1, job), source: `${source}:0:1:0` },
+      headers: headers(1, job, {}, source),
     });
   await put('telemetry.failed', 'START', 'extract');
   await put('druid.events.log', 'LOG', 'extract');
@@ -256,7 +259,7 @@ test('rejected events are paged newest first, each once, under every filter', as
       pointer: '/a',
     };
     // Several of the same time: the order must not depend on it.
-    const head = { ...headers(i, job, cause), receivedAtMs: String(NOW_MS + Math.floor(i / 5)) };
+    const head = { ...cause, origin: `local.telemetry.ingest:0:${i}:0 ${NOW_MS + Math.floor(i / 5)} ${job}` };
     await append(log, 'telemetry.failed', { value: JSON.stringify({ mid: `m${i}`, i }), headers: head });
   }
   await settle();
