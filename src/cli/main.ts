@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { exitCodeOf, MillraceError } from '../core/errors.ts';
+import { systemError } from '../core/store-error.ts';
 import { COMMANDS, GROUPS } from './command-list.ts';
 import { reportFailure } from './output.ts';
 import { buildProgram } from './program.ts';
@@ -17,7 +18,7 @@ async function runCommandLine(args: readonly string[]): Promise<void> {
     else await program.parseAsync(args, { from: 'user' });
   } catch (caught) {
     if (caught instanceof CommanderError && caught.exitCode === 0) return;
-    const error = caught instanceof CommanderError ? usageError(caught, args) : caught;
+    const error = caught instanceof CommanderError ? usageError(caught, args) : systemError(caught);
     reportFailure(error, wantsJson(args));
     process.exitCode = exitCodeOf(error);
   }

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
 import { type CallHandlers, type Calls, connectCalls } from './worker-call.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
@@ -34,7 +35,7 @@ export async function startThread<H extends CallHandlers>(
     failure.reject(error);
     abandon(error);
   };
-  worker.on('error', fail);
+  worker.on('error', error => fail(withClass(error)));
   worker.on('exit', code => {
     if (!isStopping) fail(new Error(`the ${setup.role} thread ended by itself with ${code}`));
   });
@@ -55,4 +56,12 @@ export async function startThread<H extends CallHandlers>(
       }
     },
   };
+}
+
+/** An error of the product loses its class between threads, and keeps its members. */
+function withClass(error: Error): Error {
+  if (!('code' in error && 'why' in error && 'remedy' in error)) return error;
+  if (!Object.hasOwn(ERRORS, String(error.code))) return error;
+  const remedy = String(error.remedy);
+  return new MillraceError(error.code as ErrorCode, String(error.why), { cause: error, remedy });
 }

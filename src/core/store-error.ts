@@ -9,6 +9,12 @@ export function storeError(cause: unknown, what: string): MillraceError {
   return new MillraceError(isFull(cause) ? 'ERR_DISK_FULL' : 'ERR_STORE_UNAVAILABLE', why, { cause });
 }
 
+/** A failed system call as {@link storeError} says it; any other error as it is. */
+export function systemError(error: unknown): unknown {
+  const isOfSystem = error instanceof Error && 'syscall' in error && 'code' in error;
+  return isOfSystem ? storeError(error, `${error.syscall}`) : error;
+}
+
 function isFull(cause: unknown): boolean {
   if (typeof cause !== 'object' || cause === null) return false;
   if ('errcode' in cause && typeof cause.errcode === 'number') return (cause.errcode & 0xff) === SQLITE_FULL;

@@ -114,3 +114,23 @@ for (const freeBytesMin of [0, 4 * MIB]) {
     assert.equal(await millrace.stop(), 0);
   });
 }
+
+test('R04 a start on a full disk is refused by name, and succeeds once there is room', async context => {
+  const millrace = await Millrace.create(['log.freeBytesMin=0']);
+  if (!mountSmallDisk(context, millrace)) {
+    context.skip('needs the right to mount a tmpfs');
+    return;
+  }
+  await millrace.up();
+  await postUntilAcknowledged(millrace, batchOf('r04-kept', [validEvent('kept')]));
+  await millrace.kill();
+  const ballast = fillDisk(millrace.data, 0);
+  const refused = await millrace.run(['up', '--port', '0']);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /the disk has no room/);
+  assert.doesNotMatch(refused.stderr, /\n +at /, 'no stack');
+  rmSync(ballast);
+  await millrace.up();
+  await millrace.idle();
+  assert.deepEqual(await midsOf(millrace, 'druid.events.telemetry'), ['kept']);
+});
