@@ -15,6 +15,7 @@ export const TABLES_GROUP = 'tables';
 // An event is queryable this much after it was processed, at the latest; without the pause a trickle of events
 // would cost one sync of the tables and one of the log each.
 const GATHER_MS = 100;
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 const POLL_WAIT_MS = 500;
 const EXPIRE_EVERY_MS = 60_000;
 const EXPIRE_ROWS_MAX = 5_000;
@@ -24,7 +25,7 @@ const DAY_MS = 86_400_000;
 export interface TablesSinkOptions {
   readonly log: Log;
   readonly tables: TableStore;
-  readonly config: Pick<Config, 'tables.batchRowsMax' | 'tables.retentionDays' | 'chain.batchBytesMax'>;
+  readonly config: Pick<Config, 'tables.batchRowsMax' | 'tables.retentionDays'>;
   readonly environment: string;
   readonly logger: Logger;
   /** How it waits; by the machine's clock where absent. */
@@ -77,7 +78,7 @@ interface SinkState {
 
 async function run(options: TablesSinkOptions, consumer: Consumer, state: SinkState): Promise<void> {
   const recordsMax = options.config['tables.batchRowsMax'];
-  const limit = { recordsMax, bytesMax: options.config['chain.batchBytesMax'], waitMsMax: POLL_WAIT_MS };
+  const limit = { recordsMax, bytesMax: BATCH_BYTES_MAX, waitMsMax: POLL_WAIT_MS };
   const { signal } = state.stopping;
   const { pause = pauseMs } = options;
   let expireAtMs = options.nowMs();
@@ -93,7 +94,7 @@ async function run(options: TablesSinkOptions, consumer: Consumer, state: SinkSt
         const isMore = await persist(options, state, () => expire(options));
         if (isMore !== true) expireAtMs = options.nowMs() + EXPIRE_EVERY_MS;
       }
-      if (records.length > 0 && records.length < recordsMax) await pause(GATHER_MS, signal);
+      if (records.length > 0 && consumer.isCaughtUp()) await pause(GATHER_MS, signal);
     }
   } finally {
     await consumer.close();

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { type JsonObject, textAt } from '../src/core/event.ts';
+import type { Dataset } from '../src/core/job.ts';
+
+/** Event types of the benchmarks, by fixture; about 770 bytes an event. */
+const FIXTURES = [
+  'impression',
+  'interact',
+  'start',
+  'end',
+  'assess',
+  'search',
+  'log',
+  'audit',
+  'error',
+  'response',
+];
+
+const templates = FIXTURES.map(
+  name =>
+    JSON.parse(
+      readFileSync(new URL(`../fixtures/valid/${name}.json`, import.meta.url), 'utf8'),
+    ) as JsonObject,
+);
+
+/** Master data that the events find: one device, user and content each. */
+export const MASTER_DATA: Readonly<Record<Dataset, JsonObject>> = {
+  device: {
+    state: 'Punjab',
+    country: 'India',
+    state_code: '03',
+    city: 'Ludhiana',
+    devicespec: '{"os":"Android","cpu":"8 cores"}',
+    firstaccess: '1587283462495',
+    user_declared_state: 'Punjab',
+    user_declared_district: 'Ludhiana',
+  },
+  user: {
+    usertype: 'teacher',
+    state: 'Punjab',
+    district: 'Ludhiana',
+    usersignintype: 'Self-Signed-In',
+    userlogintype: 'teacher',
+    grade: ['Class 8'],
+  },
+  content: {
+    name: 'Fractions',
+    contentType: 'Resource',
+    mimeType: 'video/mp4',
+    framework: 'FW',
+    board: 'State',
+    subject: ['Mathematics'],
+    medium: ['English'],
+    gradeLevel: ['Class 8'],
+    lastUpdatedOn: '2020-03-02T12:22:32.206+0000',
+    channel: 'c1',
+  },
+  dialcode: {},
+};
+
+/** Rows of {@link MASTER_DATA} under the keys that the events name. */
+export function masterRows(): readonly { dataset: Dataset; key: string; value: JsonObject }[] {
+  const event = templates[0];
+  const key = (part: string, name: string) => textAt(event, part, name) ?? '';
+  return [
+    { dataset: 'device', key: key('context', 'did'), value: MASTER_DATA.device },
+    { dataset: 'user', key: key('actor', 'id'), value: MASTER_DATA.user },
+    { dataset: 'content', key: key('object', 'id'), value: MASTER_DATA.content },
+  ];
+}
+
+/** One batch as an SDK posts it: unique mids from `first` on, 1 % of them repeated, 2 % of the events invalid. */
+export function benchBatch(first: number, count: number): Buffer {
+  const events = Array.from({ length: count }, (_, i) => benchEvent(first + i));
+  const batch = {
+    id: 'api.sunbird.telemetry',
+    ver: '3.0',
+    ets: Date.now(),
+    params: { msgid: `b${first}` },
+    events,
+  };
+  return Buffer.from(JSON.stringify(batch));
+}
+
+function benchEvent(n: number): JsonObject {
+  const mid = n % 100 === 99 ? `bench-${n - 50}` : `bench-${n}`;
+  const event = { ...templates[n % templates.length], ets: Date.now(), mid };
+  return n % 50 === 7 ? { ...event, ver: '9.9' } : event;
+}

@@ -1,0 +1,76 @@
+import { connect } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { gzipSync } from 'node:zlib';
+import { benchBatch } from './corpus.ts';
+
+/** What the generator was asked for, as JSON in its first argument. */
+interface Order {
+  readonly port: number;
+  readonly connections: number;
+  readonly eventsPerRequest: number;
+  readonly isGzip: boolean;
+  readonly durationMs: number;
+  /** Requests a second over all connections; absent: as fast as answers come. */
+  readonly rate?: number;
+}
+
+const order = JSON.parse(process.argv[2]!) as Order;
+const requests = Array.from({ length: 64 }, (_, i) =>
+  requestOf(benchBatch(i * 1000, order.eventsPerRequest)),
+);
+const startedMs = performance.now();
+const endMs = startedMs + order.durationMs;
+const latenciesMs: number[] = [];
+let accepted = 0;
+let refused = 0;
+let issued = 0;
+
+await Promise.all(Array.from({ length: order.connections }, drive));
+latenciesMs.sort((a, b) => a - b);
+const at = (share: number) => latenciesMs[Math.floor(latenciesMs.length * share)] ?? 0;
+const seconds = (performance.now() - startedMs) / 1000;
+process.stdout.write(
+  JSON.stringify({ perSecond: accepted / seconds, accepted, refused, p50Ms: at(0.5), p99Ms: at(0.99) }),
+);
+
+function requestOf(batch: Buffer): Buffer {
+  const body = order.isGzip ? gzipSync(batch, { level: 1 }) : batch;
+  const encoding = order.isGzip ? 'content-encoding: gzip\r\n' : '';
+  const head =
+    `POST /v1/telemetry HTTP/1.1\r\nhost: 127.0.0.1:${order.port}\r\ncontent-type: application/json\r\n` +
+    `${encoding}content-length: ${body.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
+}
+
+/** One connection: a request, its whole answer, the next. With a rate, waiting for a turn counts as latency. */
+function drive(): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connect(order.port, '127.0.0.1');
+  let sentMs = 0;
+  let answer = '';
+  const send = () => {
+    if (performance.now() >= endMs) return void socket.end();
+    const dueMs = order.rate === undefined ? performance.now() : startedMs + (issued / order.rate) * 1000;
+    const request = requests[issued++ % requests.length]!;
+    const waitMs = dueMs - performance.now();
+    sentMs = dueMs;
+    if (waitMs > 1) setTimeout(() => socket.write(request), waitMs);
+    else socket.write(request);
+  };
+  socket.setNoDelay(true);
+  socket.on('connect', send);
+  socket.on('data', chunk => {
+    answer += chunk.toString('latin1');
+    const bodyAt = answer.indexOf('\r\n\r\n') + 4;
+    const length = /content-length: (\d+)/i.exec(answer)?.[1];
+    if (bodyAt < 4 || length === undefined || answer.length < bodyAt + Number(length)) return;
+    if (answer.startsWith('HTTP/1.1 200')) accepted += 1;
+    else refused += 1;
+    latenciesMs.push(performance.now() - sentMs);
+    answer = '';
+    send();
+  });
+  socket.on('close', () => resolve());
+  socket.on('error', reject);
+  return promise;
+}

@@ -1,0 +1,44 @@
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { openEmbeddedLog } from '../src/adapters/log/embedded-log.ts';
+import { loadConfig } from '../src/config/load.ts';
+import { createLogger } from '../src/observability/logger.ts';
+import { createIngest } from '../src/services/ingest/ingest.ts';
+import { createIngestMeter } from '../src/services/ingest/meter.ts';
+
+/** Ingest and the embedded log alone, as `up` wires them, in a process of their own: no job runs beside them. */
+const environmentsDirectory = join(import.meta.dirname, '../environments');
+const { config } = loadConfig({
+  environment: 'local',
+  environmentsDirectory,
+  env: {},
+  sets: ['log.freeBytesMin=0'],
+});
+const topic = 'local.telemetry.ingest';
+const log = await openEmbeddedLog({
+  directory: process.argv[2]!,
+  topics: [{ topic, partitions: 1 }],
+  segmentBytes: config['log.segmentBytes'],
+  retentionMs: config['log.retentionMs'],
+  retentionBytes: config['log.retentionBytes'],
+  behindBytesMax: Number.MAX_SAFE_INTEGER,
+  freeBytesMin: 0,
+  queueBytesMax: config['log.queueBytesMax'],
+  logger: createLogger('warn', 'bench'),
+});
+const ingest = createIngest({
+  config,
+  append: async record => {
+    await log.commit({ appends: [{ topic, partition: 0, records: [record] }] });
+  },
+  admission: () => log.admission(),
+  nowMs: Date.now,
+  tokens: [],
+  meter: createIngestMeter(),
+  onBug: error => {
+    throw error;
+  },
+});
+const server = createServer((request, response) => ingest(request, response));
+server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as { port: number }).port }));
+process.on('message', () => process.send?.({ cpu: process.cpuUsage() }));

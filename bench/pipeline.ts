@@ -1,0 +1,123 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openPipeline, type Pipeline } from '../src/cli/compose.ts';
+import { loadConfig } from '../src/config/load.ts';
+import type { Config } from '../src/config/options.ts';
+import type { NewRecord } from '../src/core/record.ts';
+import { benchBatch, masterRows } from './corpus.ts';
+import { cpuUs, type Figure, parseFloorUs } from './figure.ts';
+
+const EVENTS = 200_000;
+const EVENTS_PER_BATCH = 100;
+const RECORDS_PER_COMMIT = 4;
+const TOPIC = 'local.telemetry.ingest';
+const SETS = ['denormalise.expiryMonths=1200', 'log.freeBytesMin=0', 'dedup.producers=staging.sunbird.app'];
+const VARIANTS = [
+  { name: 'archive and tables off', sets: ['archive.enabled=off', 'tables.enabled=off'], isGoal: false },
+  { name: 'archive on, tables off', sets: ['tables.enabled=off'], isGoal: true },
+  { name: 'archive and tables on', sets: [], isGoal: false },
+];
+
+/**
+ * The chain on the embedded log as `up` runs it: jobs and sinks in threads of their own, every batch durable, over
+ * events that wait in the input topic. The floor is JSON.parse of the same bytes in the same process.
+ */
+export async function run(): Promise<readonly Figure[]> {
+  const batches = Array.from({ length: EVENTS / EVENTS_PER_BATCH }, (_, i) =>
+    benchBatch(i * EVENTS_PER_BATCH, EVENTS_PER_BATCH),
+  );
+  const floorUs = parseFloorUs(batches, EVENTS);
+  const figures: Figure[] = [{ name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' }];
+  for (const { name, sets, isGoal } of VARIANTS) {
+    const { wallMs, eventUs } = await runOver(batches, [...SETS, ...sets]);
+    figures.push(
+      {
+        name: `${name}: events`,
+        value: EVENTS / (wallMs / 1000),
+        unit: '/s',
+        ...goal(isGoal, { atLeast: 60_000 }),
+      },
+      { name: `${name}: CPU per event`, value: eventUs, unit: 'us', ...goal(isGoal, { atMost: 20 }) },
+      {
+        name: `${name}: JSON.parse / it`,
+        value: floorUs / eventUs,
+        unit: 'ratio',
+        ...goal(isGoal, { atLeast: 0.35 }),
+      },
+    );
+  }
+  return figures;
+}
+
+function goal(isGoal: boolean, value: NonNullable<Figure['goal']>): { goal?: NonNullable<Figure['goal']> } {
+  return isGoal ? { goal: value } : {};
+}
+
+async function runOver(batches: readonly Buffer[], sets: readonly string[]) {
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
+  const environmentsDirectory = join(import.meta.dirname, '../environments');
+  const { config } = loadConfig({ environment: 'local', environmentsDirectory, env: {}, sets });
+  try {
+    await preload(dataDirectory, config, batches);
+    const pipeline = await open(dataDirectory, config);
+    const [startedMs, startedUs] = [performance.now(), cpuUs()];
+    while (!pipeline.log.isIdle()) await sleep(10);
+    const took = { wallMs: performance.now() - startedMs, eventUs: (cpuUs() - startedUs) / EVENTS };
+    await assertWhole(pipeline);
+    await pipeline.close();
+    return took;
+  } finally {
+    await rm(dataDirectory, { recursive: true });
+  }
+}
+
+/** A number counts only where the work was done: every event received, and each of them accounted for. */
+async function assertWhole({ log }: Pipeline): Promise<void> {
+  const { counters } = await log.describe();
+  const count = (name: string) => counters[name] ?? 0;
+  const ended =
+    count('validate.rejected') +
+    count('topic.druid.events.log') -
+    count('extract.derived') +
+    count('dedup.dropped');
+  const routed = count('route.received');
+  if (count('extract.received') !== EVENTS || ended + routed !== EVENTS) {
+    throw new Error(`the run is not whole: ${JSON.stringify(counters)}`);
+  }
+}
+
+const open = (dataDirectory: string, config: Config) =>
+  openPipeline({ config, environment: 'local', dataDirectory, print: () => {} });
+
+/** Puts master data and events in place; the chain is held back by opening it only afterwards. */
+async function preload(dataDirectory: string, config: Config, batches: readonly Buffer[]): Promise<void> {
+  const { openEmbeddedLog } = await import('../src/adapters/log/embedded-log.ts');
+  const { openCacheOwner } = await import('../src/adapters/cache/sqlite-cache.ts');
+  const { environmentPaths, prepareDataDirectory } = await import('../src/cli/data-directory.ts');
+  const { createLogger } = await import('../src/observability/logger.ts');
+  await prepareDataDirectory(dataDirectory, 'local');
+  const paths = environmentPaths(dataDirectory, 'local');
+  const cache = openCacheOwner(paths.cacheFile);
+  for (const { dataset, key, value } of masterRows()) await cache.put(dataset, [{ key, value }]);
+  await cache.close();
+  const log = await openEmbeddedLog({
+    directory: paths.log,
+    topics: [{ topic: TOPIC, partitions: 1 }],
+    segmentBytes: config['log.segmentBytes'],
+    retentionMs: config['log.retentionMs'],
+    retentionBytes: config['log.retentionBytes'],
+    behindBytesMax: config['log.behindBytesMax'],
+    freeBytesMin: 0,
+    queueBytesMax: config['log.queueBytesMax'],
+    logger: createLogger('warn', 'bench'),
+  });
+  const record = (value: Buffer): NewRecord => ({ key: null, timeMs: Date.now(), headers: {}, value });
+  for (let at = 0; at < batches.length; at += RECORDS_PER_COMMIT) {
+    const records = batches.slice(at, at + RECORDS_PER_COMMIT).map(record);
+    await log.commit({ appends: [{ topic: TOPIC, partition: 0, records }] });
+  }
+  await log.close();
+}
