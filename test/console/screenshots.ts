@@ -83,9 +83,9 @@ async function sendSome(signal: AbortSignal): Promise<void> {
     await viewer.millrace.fetch(`/v1/sample?count=${20 + ((round * 7) % 30)}`, { method: 'POST' });
     const mid = `wrong-${round}`;
     if (round % 2 === 0) await viewer.send(anEvent(mid, { actor: { id: 'user-7', type: 7 } }));
-    if (round % 3 === 0) await viewer.send(anEvent(mid, { edata: { type: 'view', uri: '/' } }));
-    if (round % 4 === 0) await viewer.send(anEvent(mid, { eid: 'IMPRESION' }));
-    if (round % 5 === 0) await viewer.send(anEvent(mid, { context: { env: 'home' } }));
+    if (round % 3 === 0) await viewer.send(anEvent(`${mid}b`, { edata: { type: 'view', uri: '/' } }));
+    if (round % 4 === 0) await viewer.send(anEvent(`${mid}c`, { eid: 'IMPRESION' }));
+    if (round % 5 === 0) await viewer.send(anEvent(`${mid}d`, { context: { env: 'home' } }));
     if (round % 6 === 0) await viewer.send(anEvent('sent-twice'));
     await new Promise(resolve => setTimeout(resolve, 400));
   }

@@ -22,6 +22,11 @@ export interface GraphEdge {
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
 /** The pipeline laid out from left to right; sizes in pixels. */
 export interface PipelineGraph {
   readonly nodes: readonly GraphNode[];
@@ -32,10 +37,8 @@ export interface PipelineGraph {
 
 /** Where nearly every job sends what it sets aside: as edges they would cover everything, so jobs show counts. */
 const SET_ASIDE = /(?:^|\.)(?:failed|duplicate|dropped)$/;
-/** Bends nearer to a node than this would be kinks, pixels. */
-const BEND = 40;
-const JOB = { width: 118, height: 64 };
-const TOPIC = { width: 138, height: 46 };
+const JOB = { width: 114, height: 64 };
+const TOPIC = { width: 114, height: 48 };
 
 /**
  * Lays the pipeline out: jobs in the order of their topics, what comes in at the left, what leaves at the right.
@@ -47,7 +50,7 @@ export function layOut(jobs: readonly JobDocument[], pulse: PulseDocument): Pipe
     pulse.topics.filter(topic => topic.stored).map(topic => bareName(environment, topic.topic)),
   );
   const graph = new Graph();
-  graph.setGraph({ rankdir: 'LR', nodesep: 20, ranksep: 22, marginx: 2, marginy: 2 });
+  graph.setGraph({ rankdir: 'LR', nodesep: 22, ranksep: 26, marginx: 2, marginy: 2 });
   graph.setDefaultEdgeLabel(() => ({}));
   const flows = new Map<string, { from: string; to: string; topics: string[] }>();
   const flow = (from: string, to: string, topic: string): void => {
@@ -56,11 +59,15 @@ export function layOut(jobs: readonly JobDocument[], pulse: PulseDocument): Pipe
     flows.set(`${from} ${to}`, known);
   };
   const isWritten = (topic: string): boolean => jobs.some(job => job.outputs.includes(topic));
+  // Topics of several writers first: the layout then finds an order in which no line crosses another.
+  const writers = (topic: string): number => jobs.filter(job => job.outputs.includes(topic)).length;
   for (const job of jobs) {
     graph.setNode(`job:${job.job}`, { ...JOB });
     for (const topic of job.inputs.filter(name => !isWritten(name)))
       flow(`topic:${topic}`, `job:${job.job}`, topic);
-    for (const topic of job.outputs.filter(name => !SET_ASIDE.test(name))) {
+    for (const topic of job.outputs
+      .filter(name => !SET_ASIDE.test(name))
+      .sort((a, b) => writers(b) - writers(a))) {
       const readers = jobs.filter(({ inputs }) => inputs.includes(topic));
       for (const reader of readers) flow(`job:${job.job}`, `job:${reader.job}`, topic);
       if (readers.length === 0 && stored.has(topic)) flow(`job:${job.job}`, `topic:${topic}`, topic);
@@ -69,7 +76,7 @@ export function layOut(jobs: readonly JobDocument[], pulse: PulseDocument): Pipe
   for (const { from, to } of flows.values()) {
     for (const id of [from, to]) if (id.startsWith('topic:')) graph.setNode(id, { ...TOPIC });
     // The main line is drawn straight; what branches off bends.
-    graph.setEdge(from, to, { weight: from.startsWith('job:') && to.startsWith('job:') ? 8 : 1 });
+    graph.setEdge(from, to, { weight: from.startsWith('job:') && to.startsWith('job:') ? 4 : 1 });
   }
   layout(graph);
   return readGraph(graph, [...flows.values()]);
@@ -87,11 +94,24 @@ function readGraph(graph: Graph, flows: readonly Omit<GraphEdge, 'points'>[]): P
     // Every line leaves at the middle of the right side and arrives at the middle of the left.
     const start = { x: (from.x ?? 0) + (from.width ?? 0) / 2, y: from.y ?? 0 };
     const end = { x: (to.x ?? 0) - (to.width ?? 0) / 2, y: to.y ?? 0 };
-    const bends = between.filter(({ x }) => x > start.x + BEND && x < end.x - BEND);
-    return { ...flow, points: [start, ...bends, end] };
+    return { ...flow, points: [start, ...around(between, start, end), end] };
   });
   const { width = 0, height = 0 } = graph.graph();
   return { nodes, edges, width, height };
+}
+
+/** Room on either side of a column in which a line changes its height, pixels. */
+const BEND = 18;
+
+/** A line passes each column that it only crosses level, so that it runs between the nodes and not under them. */
+function around(bends: readonly Point[], start: Point, end: Point): readonly Point[] {
+  const half = TOPIC.width / 2;
+  return bends
+    .filter(({ x }) => x - half > start.x && x + half < end.x)
+    .flatMap(({ x, y }) => [
+      { x: Math.max(start.x + BEND, x - half), y },
+      { x: Math.min(end.x - BEND, x + half), y },
+    ]);
 }
 
 /** Why events were dropped by a job, as counters tell; shown beside the count. */

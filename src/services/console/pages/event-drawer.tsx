@@ -40,10 +40,8 @@ export function EventDrawer({ id }: { readonly id: string }) {
   );
 }
 
-function Shown({ loaded: { event, sent } }: { readonly loaded: Loaded }) {
-  const marks = useMemo(() => marksOf(event, sent), [event, sent]);
-  const shown = event.event ?? sent;
-  const counts = [...marks.values()];
+function Shown({ loaded }: { readonly loaded: Loaded }) {
+  const { event } = loaded;
   return (
     <>
       <h2 class="drawer-title">
@@ -79,24 +77,39 @@ function Shown({ loaded: { event, sent } }: { readonly loaded: Loaded }) {
           {event.pdataId ?? '–'} {String(valueAtPointer(event.event, '/context/pdata/ver') ?? '')}
         </Fact>
       </dl>
-      <h3>Path</h3>
-      {event.mid === null ? (
-        <p class="quiet">An event without an id cannot be traced.</p>
-      ) : (
-        <EventPath mid={event.mid} />
-      )}
-      <h3>
-        Event
-        <span class="quiet">{summaryOf(counts, sent)}</span>
-      </h3>
-      {shown === null ? (
-        <p class="quiet">
-          Of events that were dropped only the columns are kept, and the log no longer has its batch.
-        </p>
-      ) : (
-        <JsonView value={shown} marks={marks} name={`event-${event.mid ?? event.id}`} />
-      )}
+      <Beside loaded={loaded} />
     </>
+  );
+}
+
+/** The path and the JSON: beside each other where there is room, else what matters more comes first. */
+function Beside({ loaded: { event, sent } }: { readonly loaded: Loaded }) {
+  const marks = useMemo(() => marksOf(event, sent), [event, sent]);
+  const shown = event.event ?? sent;
+  return (
+    <div class={event.outcome === 'reject' ? 'beside is-json-first' : 'beside'}>
+      <div>
+        <h3>Path</h3>
+        {event.mid === null ? (
+          <p class="quiet">An event without an id cannot be traced.</p>
+        ) : (
+          <EventPath mid={event.mid} flags={valueAtPointer(event.event, '/flags')} />
+        )}
+      </div>
+      <div class="beside-json">
+        <h3>
+          Event
+          <span class="quiet">{summaryOf([...marks.values()], sent)}</span>
+        </h3>
+        {shown === null ? (
+          <p class="quiet">
+            Of events that were dropped only the columns are kept, and the log no longer has its batch.
+          </p>
+        ) : (
+          <JsonView value={shown} marks={marks} name={`event-${event.mid ?? event.id}`} />
+        )}
+      </div>
+    </div>
   );
 }
 

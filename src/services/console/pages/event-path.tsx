@@ -1,4 +1,4 @@
-import type { SightingDocument, StageDocument, TraceDocument } from '../../query/contract.ts';
+import type { Json, SightingDocument, StageDocument, TraceDocument } from '../../query/contract.ts';
 import { bareName } from '../model/format.ts';
 import { RefusalBox, Time } from '../parts/bits.tsx';
 import { read, useAnswer } from '../state/api.ts';
@@ -13,7 +13,7 @@ const WORDS: Readonly<Record<StageDocument['outcome'], string>> = {
 };
 
 /** Every arrival of an event and the stages it went through, in order. */
-export function EventPath({ mid }: { readonly mid: string }) {
+export function EventPath({ mid, flags }: { readonly mid: string; readonly flags: Json | undefined }) {
   const { answer } = useAnswer(mid, signal =>
     read<TraceDocument>(`/v1/trace/${encodeURIComponent(mid)}`, signal),
   );
@@ -26,6 +26,7 @@ export function EventPath({ mid }: { readonly mid: string }) {
         <Sighting
           key={`${sighting.source.offset}:${sighting.source.index}`}
           sighting={sighting}
+          flags={flags}
           title={sightings.length === 1 ? null : `Arrival ${index + 1} of ${sightings.length}`}
         />
       ))}
@@ -36,9 +37,11 @@ export function EventPath({ mid }: { readonly mid: string }) {
 function Sighting({
   sighting,
   title,
+  flags,
 }: {
   readonly sighting: SightingDocument;
   readonly title: string | null;
+  readonly flags: Json | undefined;
 }) {
   const environment = pulse.value?.status.environment ?? '';
   const { source } = sighting;
@@ -53,10 +56,11 @@ function Sighting({
             text={`${source.partition}:${source.offset}, event ${source.index}`}
           />
         </li>
-        {sighting.stages.map((stage, index) => (
+        {stepsOf(sighting.stages).map(({ names, stage }, index) => (
           <li key={`${stage.stage}${index}`} class={`is-${TONES[stage.outcome]}`}>
-            <b>{stage.stage}</b> {WORDS[stage.outcome]}
+            <b>{names.join(', ')}</b> {WORDS[stage.outcome]}
             {stage.reason === null ? null : <span class="path-why">{stage.reason}</span>}
+            {stage.stage === 'denormalise' ? <span class="path-where">{lookedUp(flags)}</span> : null}
             {stage.topic === null ? null : (
               <Position
                 topic={bareName(environment, stage.topic)}
@@ -86,4 +90,40 @@ function Position({ topic, text }: { readonly topic: string; readonly text: stri
       <a href={linkTo(['topics', topic])}>{topic}</a> {text}
     </span>
   );
+}
+
+/** Stages one after another of which there is nothing to tell but that the event passed are one step. */
+function stepsOf(
+  stages: readonly StageDocument[],
+): readonly { readonly names: readonly string[]; readonly stage: StageDocument }[] {
+  const steps: { names: string[]; stage: StageDocument }[] = [];
+  const isPlain = ({ stage, outcome, topic, reason }: StageDocument): boolean =>
+    outcome === 'emit' && topic === null && reason === null && stage !== 'denormalise';
+  for (const stage of stages) {
+    const last = steps.at(-1);
+    if (last !== undefined && isPlain(last.stage) && isPlain(stage)) last.names.push(stage.stage);
+    else steps.push({ names: [stage.stage], stage });
+  }
+  return steps;
+}
+
+/** The flags that denormalisation sets, with the master data they stand for. */
+const LOOKED_UP: Readonly<Record<string, string>> = {
+  device_denorm: 'device',
+  user_denorm: 'user',
+  content_denorm: 'content',
+  dialcode_denorm: 'dialcode',
+  loc_denorm: 'location',
+};
+
+/** What master data was found for an event, as its flags say. */
+function lookedUp(flags: Json | undefined): string {
+  if (typeof flags !== 'object' || flags === null) return '';
+  const named = Object.entries(flags).filter(([name]) => Object.hasOwn(LOOKED_UP, name));
+  const list = (isFound: boolean): string =>
+    named.flatMap(([name, value]) => (value === isFound ? [LOOKED_UP[name]] : [])).join(', ');
+  const [found, missed] = [list(true), list(false)];
+  return [found === '' ? '' : `added ${found}`, missed === '' ? '' : `no master data of ${missed}`]
+    .filter(text => text !== '')
+    .join('; ');
 }

@@ -4,7 +4,7 @@ import { findingsOf } from '../model/findings.ts';
 import { formatBytes, formatCount, formatRate, formatSpan } from '../model/format.ts';
 import { PageHead, Panel, Tag } from '../parts/bits.tsx';
 import { Chart } from '../parts/chart.tsx';
-import { beats, pulse, rateOf } from '../state/pulse.ts';
+import { beats, pulse, rateOf, ratesOf } from '../state/pulse.ts';
 
 const TONES: Readonly<Record<string, string>> = { ok: 'ok', degraded: 'warn', failed: 'bad' };
 
@@ -178,10 +178,7 @@ function latencyText(ms: number | null): string {
 
 function Acknowledged() {
   const all = beats.value;
-  const data = useMemo(
-    () => [all.map(beat => beat.timeMs), all.map((_, index) => rateOf(all, beat => beat.accepted, index))],
-    [all],
-  );
+  const data = useMemo(() => [all.map(beat => beat.timeMs), ratesOf(all, beat => beat.accepted)], [all]);
   return (
     <Chart
       label="a second, since this page was opened"

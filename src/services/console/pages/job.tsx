@@ -6,7 +6,7 @@ import { Empty, PageHead, Panel, RefusalBox, Tag } from '../parts/bits.tsx';
 import { Chart } from '../parts/chart.tsx';
 import { read, useAnswer } from '../state/api.ts';
 import { linkTo } from '../state/place.ts';
-import { beats, pulse, rateOf } from '../state/pulse.ts';
+import { beats, pulse, rateOf, ratesOf } from '../state/pulse.ts';
 
 /** One job: what it does, what it received and what became of it, its topics and its counters. */
 export function JobPage({ name }: { readonly name: string }) {
@@ -97,10 +97,7 @@ function Tile({
 function Received({ name }: { readonly name: string }) {
   const all = beats.value;
   const data = useMemo(
-    () => [
-      all.map(beat => beat.timeMs),
-      all.map((_, index) => rateOf(all, beat => beat.received[name] ?? 0, index)),
-    ],
+    () => [all.map(beat => beat.timeMs), ratesOf(all, beat => beat.received[name] ?? 0)],
     [all, name],
   );
   const series = [{ label: 'received', color: 'accent' }];

@@ -4,7 +4,7 @@ import { formatCount, formatRate } from '../model/format.ts';
 import { Ago, PageHead, Panel, RefusalBox } from '../parts/bits.tsx';
 import { Chart } from '../parts/chart.tsx';
 import { read, useAnswer } from '../state/api.ts';
-import { beats, pulse, rateOf } from '../state/pulse.ts';
+import { beats, pulse, rateOf, ratesOf } from '../state/pulse.ts';
 import { isNarrow } from '../state/width.ts';
 import { FirstRun } from './first-run.tsx';
 import { JobList, Ledger } from './ledger.tsx';
@@ -34,8 +34,8 @@ export function MapPage() {
         <Panel title="Events a second">
           <Rates />
         </Panel>
-        <Panel title="What waits for the sinks">
-          <Sinks pulse={now} />
+        <Panel title="Consumer groups">
+          <Groups pulse={now} />
         </Panel>
       </div>
       <Panel title="Every event is accounted for">
@@ -100,8 +100,8 @@ function Rates() {
   const data = useMemo(
     () => [
       all.map(beat => beat.timeMs),
-      all.map((_, index) => rateOf(all, beat => beat.accepted, index)),
-      all.map((_, index) => rateOf(all, beat => beat.rejected, index)),
+      ratesOf(all, beat => beat.accepted),
+      ratesOf(all, beat => beat.rejected),
     ],
     [all],
   );
@@ -110,8 +110,8 @@ function Rates() {
   );
 }
 
-/** Consumer groups that are no job: what they still have to read, over all topics. */
-function Sinks({ pulse: now }: { readonly pulse: PulseDocument }) {
+/** Jobs and sinks by the group they read as: what they still have to read, over all topics. */
+function Groups({ pulse: now }: { readonly pulse: PulseDocument }) {
   const lags = new Map<string, number>();
   for (const { groups } of now.topics) {
     for (const { group, lag } of groups) lags.set(group, (lags.get(group) ?? 0) + lag);
@@ -130,7 +130,7 @@ function Sinks({ pulse: now }: { readonly pulse: PulseDocument }) {
             <td>
               {group}
               {group === 'archive' ? (
-                <span class="quiet"> writes objects of many records, so it waits</span>
+                <span class="quiet"> gathers records to large objects, so it waits</span>
               ) : null}
             </td>
             <td class="is-number">{formatCount(lag)}</td>

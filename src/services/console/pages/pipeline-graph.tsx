@@ -50,7 +50,7 @@ function Edge({ edge, pulse }: { readonly edge: GraphEdge; readonly pulse: Pulse
   const rate = rateOf(beats.value, beat => beat.received[target] ?? 0);
   const middle = edge.points[Math.floor(edge.points.length / 2)];
   return (
-    <g class={`edge${records === 0 ? ' is-unused' : ''}${rate > 0 ? ' is-moving' : ''}`}>
+    <g class={`edge${records === 0 ? ' is-unused' : ''}${rate > 0 && records > 0 ? ' is-moving' : ''}`}>
       <title>{`${edge.topics.join(', ')}: ${formatCount(records)} records`}</title>
       <path d={pathOf(edge.points)} />
       {waiting === 0 || middle === undefined ? null : (
@@ -86,19 +86,19 @@ function JobNode({ node, pulse }: { readonly node: GraphNode; readonly pulse: Pu
     <a href={linkTo(['jobs', node.name])} class={`node is-job${row?.balanced === false ? ' is-broken' : ''}`}>
       <title>{`${node.name}: received ${formatCount(row?.received ?? 0)}`}</title>
       <rect x={left} y={top} width={node.width} height={node.height} rx="8" />
-      <text x={left + 10} y={top + 20} class="node-name">
+      <text x={left + 9} y={top + 20} class="node-name">
         {node.name}
       </text>
-      <text x={left + 10} y={top + 38} class="node-rate">
+      <text x={left + 9} y={top + 38} class="node-rate">
         {formatRate(rate)}/s
       </text>
-      <text x={left + node.width - 10} y={top + 38} class="node-count">
+      <text x={left + node.width - 9} y={top + 38} class="node-count">
         {formatShort(row?.received ?? 0)}
       </text>
       {setAside.map(({ count, word, tone }, index) => (
         <text
           key={word}
-          x={setAside.length === 2 && index === 1 ? left + node.width - 10 : left + 10}
+          x={setAside.length === 2 && index === 1 ? left + node.width - 9 : left + 10}
           y={top + 54}
           class={`node-aside is-${tone}${setAside.length === 2 && index === 1 ? ' is-end' : ''}`}
         >
@@ -111,18 +111,23 @@ function JobNode({ node, pulse }: { readonly node: GraphNode; readonly pulse: Pu
 
 function TopicNode({ node, pulse }: { readonly node: GraphNode; readonly pulse: PulseDocument }) {
   const topic = findTopic(pulse, node.name);
+  // The last word tells topics apart; what is before it stands above it.
+  const cut = node.name.lastIndexOf('.');
   const [left, top] = [node.x - node.width / 2, node.y - node.height / 2];
   const lag = Math.max(0, ...(topic?.groups ?? []).map(group => (group.group === 'archive' ? 0 : group.lag)));
   return (
     <a href={linkTo(['topics', node.name])} class="node is-topic">
       <title>{`topic ${node.name}`}</title>
-      <rect x={left} y={top} width={node.width} height={node.height} rx={node.height / 2} />
-      <text x={node.x} y={top + 21} class="node-topic">
-        {node.name}
-      </text>
-      <text x={node.x} y={top + 37} class="node-records">
-        {formatShort(topic?.records ?? 0)}
+      <rect x={left} y={top} width={node.width} height={node.height} rx="16" />
+      <text x={left + 12} y={top + 19} class="node-family">
+        {node.name.slice(0, cut)}
         {lag === 0 ? '' : `, ${formatShort(lag)} behind`}
+      </text>
+      <text x={left + 12} y={top + 36} class="node-topic">
+        {node.name.slice(cut + 1)}
+      </text>
+      <text x={left + node.width - 12} y={top + 36} class="node-count">
+        {formatShort(topic?.records ?? 0)}
       </text>
     </a>
   );

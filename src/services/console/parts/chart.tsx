@@ -18,6 +18,8 @@ export interface ChartProps {
   readonly x?: 'time' | 'number';
   readonly shape?: 'line' | 'bars';
   readonly format?: (value: number) => string;
+  /** Steps of the y axis are powers of two. */
+  readonly isBytes?: boolean;
   /** Words below bars, one for each x from 0 on. */
   readonly labels?: readonly string[];
 }
@@ -60,6 +62,14 @@ export function Chart(props: ChartProps) {
 /** The colours that layers take in turn. */
 export const LAYER_COLORS: readonly string[] = ['bad', 'warn', 'accent', 'info', 'muted'];
 
+const BYTE_STEPS = Array.from({ length: 40 }, (_, power) => 2 ** power);
+
+/** Half a bar of room at both ends. */
+function widen(plot: UPlot, min: number, max: number): [number, number] {
+  const step = (max - min) / Math.max(1, plot.data[0].length - 1) || 1;
+  return [min - step / 2, max + step / 2];
+}
+
 const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const MINUTES = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 const DAYS = new Intl.DateTimeFormat('en-GB', { day: '2-digit', month: 'short' });
@@ -82,7 +92,7 @@ function timeAxis({ x }: ChartProps): Partial<UPlot.Axis> {
 function labelAxis(labels: readonly string[] | undefined): Partial<UPlot.Axis> {
   if (labels === undefined) return {};
   return {
-    space: 80,
+    space: 58,
     incrs: [1, 2, 5, 10, 20, 50, 100, 200],
     values: (_plot, values) =>
       values.map(value => (Number.isInteger(value) ? shorten(labels[value] ?? '') : '')),
@@ -90,7 +100,7 @@ function labelAxis(labels: readonly string[] | undefined): Partial<UPlot.Axis> {
 }
 
 function shorten(label: string): string {
-  return label.length <= 14 ? label : `${label.slice(0, 13)}…`;
+  return label.length <= 12 ? label : `${label.slice(0, 11)}…`;
 }
 
 function dataOf({ data, x }: ChartProps): UPlot.AlignedData {
@@ -117,12 +127,17 @@ function optionsOf(props: ChartProps, box: HTMLElement): UPlot.Options {
     legend: { show: false },
     cursor: { show: true, drag: { x: false, y: false }, points: { show: false } },
     scales: {
-      x: { time: props.x !== 'number' },
+      x: { time: props.x !== 'number', ...(isBars ? { range: widen } : {}) },
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
     },
     axes: [
       { ...axis, size: 26, ...timeAxis(props), ...labelAxis(props.labels) },
-      { ...axis, size: 52, values: (_plot, values) => values.map(value => format(value)) },
+      {
+        ...axis,
+        size: 58,
+        values: (_plot, values) => values.map(value => format(value)),
+        ...(props.isBytes ? { incrs: BYTE_STEPS } : {}),
+      },
     ],
     series: [
       {},

@@ -52,6 +52,11 @@ export function rateOf(all: readonly Beat[], count: (beat: Beat) => number, end 
   return Math.max(0, ((count(last) - count(first)) * 1000) / (last.timeMs - first.timeMs));
 }
 
+/** The rate at each beat, for a chart; null at the first, of which nothing is known. */
+export function ratesOf(all: readonly Beat[], count: (beat: Beat) => number): readonly (number | null)[] {
+  return all.map((_, index) => (index === 0 ? null : rateOf(all, count, index)));
+}
+
 function hear(document: PulseDocument): void {
   const rows = document.status.conservation;
   const sum = (pick: (row: (typeof rows)[number]) => number) =>
