@@ -82,12 +82,13 @@ async function startServer(
     append: record => appendBatch(pipeline, fullTopic(environment, 'telemetry.ingest'), record),
     admission: () => log.admission(),
     nowMs: Date.now,
-    tokens: options.tokens,
+    // Who may do everything else may send too: the command line's `send` presents this one.
+    tokens: options.tokens.length === 0 ? [] : [...options.tokens, token],
     meter,
     onBug,
   });
   const address = { url: '' };
-  const sample = (count: number) => sendSamples({ url: address.url, token: options.tokens[0] }, count);
+  const sample = (count: number) => sendSamples({ url: address.url, token }, count);
   const backend = createBackend(pipeline, { config, environment, version, startedAtMs, sample });
   const server = await createServer({
     config,

@@ -8,7 +8,7 @@ import { type Config, OPTIONS, type OptionKey } from './options.ts';
 import { type OptionValue, parseValue } from './parse-value.ts';
 import { type FileEntry, readConfigFile } from './read-file.ts';
 import { didYouMean } from './suggest.ts';
-import { isTestVariable, SETTING_VARIABLES, VARIABLE_PREFIX, VARIABLES } from './variables.ts';
+import { isForeignVariable, SETTING_VARIABLES, VARIABLE_PREFIX, VARIABLES } from './variables.ts';
 
 /** The effective configuration and, for every key, where its value came from. */
 export interface LoadedConfig {
@@ -103,7 +103,7 @@ function variableEntries(env: NodeJS.ProcessEnv): readonly FileEntry[] {
   const entries: FileEntry[] = [];
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith(VARIABLE_PREFIX) || value === undefined) continue;
-    if ((SETTING_VARIABLES as readonly string[]).includes(name) || isTestVariable(name)) continue;
+    if ((SETTING_VARIABLES as readonly string[]).includes(name) || isForeignVariable(name)) continue;
     const key = VARIABLES.get(name);
     if (key === undefined) {
       const known = [...VARIABLES.keys(), ...SETTING_VARIABLES];

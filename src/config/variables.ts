@@ -6,9 +6,13 @@ export const VARIABLE_PREFIX = 'MILLRACE_';
 /** Variables with the prefix that are not configuration keys but the command line's global settings. */
 export const SETTING_VARIABLES = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_ENV', 'MILLRACE_DATA'] as const;
 
-/** Tells variables that the test suite reads (seeds, the place of its data) and the commands it starts inherit. */
-export function isTestVariable(name: string): boolean {
-  return name === 'MILLRACE_SHARED_DATA' || name.startsWith('MILLRACE_TEST_');
+/**
+ * Tells variables that are not meant for the configuration: those that the test suite reads and the commands it
+ * starts inherit, and those that Kubernetes sets for a service named millrace.
+ */
+export function isForeignVariable(name: string): boolean {
+  if (name === 'MILLRACE_SHARED_DATA' || name.startsWith('MILLRACE_TEST_')) return true;
+  return /^MILLRACE_(PORT|PORT_.*|SERVICE_HOST|SERVICE_PORT|SERVICE_PORT_.*)$/.test(name);
 }
 
 /** The variable of a key: `dedup.ttlMs` is `MILLRACE_DEDUP_TTL_MS`. */

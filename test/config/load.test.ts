@@ -82,6 +82,15 @@ describe('loadConfig', () => {
     );
   });
 
+  it('variables that others set for their own ends are passed by', () => {
+    const env = {
+      MILLRACE_PORT: 'tcp://10.0.0.1:80',
+      MILLRACE_SERVICE_HOST: '10.0.0.1',
+      MILLRACE_TEST_SEED: '1',
+    };
+    assert.deepEqual(load({ env }).config, load({ env: {} }).config);
+  });
+
   it('names the key, the file, the line and the likely meaning', () => {
     const why = whyOf(() => load({ own: '\ndedup:\n  ttlMS: 1\n' }));
     assert.match(why, /test\.yaml:3: there is no key dedup\.ttlMS \(did you mean dedup\.ttlMs\?\)/);

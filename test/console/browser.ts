@@ -3,12 +3,12 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { Millrace } from '../e2e/millrace.ts';
 
 /** Where Chromium is. */
-const CHROMIUM = process.env['MILLRACE_CHROMIUM'] ?? '/usr/bin/chromium';
+const CHROMIUM = process.env['MILLRACE_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
 
 /** For `skip` of a test: false where a browser is there, else what is missing. */
 export const NEEDS_CHROMIUM: false | string = existsSync(CHROMIUM)
   ? false
-  : 'needs Chromium (apt-get install chromium, or MILLRACE_CHROMIUM)';
+  : 'needs Chromium (apt-get install chromium, or MILLRACE_TEST_CHROMIUM)';
 
 const FLAGS = [
   '--headless',
