@@ -11,6 +11,7 @@ import type { JsonObject } from '../../src/core/event.ts';
 import type { NewRecord } from '../../src/core/record.ts';
 import { createIngest } from '../../src/services/ingest/ingest.ts';
 import { createIngestMeter, type IngestMeter } from '../../src/services/ingest/meter.ts';
+import type { ConsoleFiles } from '../../src/services/query/console-files.ts';
 import { createServer, type RunningServer } from '../../src/services/query/server.ts';
 
 /** The operator token of test servers. */
@@ -48,7 +49,11 @@ export interface TestServer extends AsyncDisposable {
 
 /** Starts a server on a free port of loopback. */
 export async function startServer(
-  options: { readonly config?: Partial<Config>; readonly tokens?: readonly string[] } = {},
+  options: {
+    readonly config?: Partial<Config>;
+    readonly tokens?: readonly string[];
+    readonly console?: ConsoleFiles;
+  } = {},
 ): Promise<TestServer> {
   const config = aConfig(options.config);
   const world = createWorld();
@@ -68,6 +73,7 @@ export async function startServer(
     ingest,
     token: TOKEN,
     version: { version: '0.1.0' },
+    console: options.console,
   });
   return { server, url: server.url, world, backend, meter, [Symbol.asyncDispose]: () => server.close() };
 }

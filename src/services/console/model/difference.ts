@@ -18,7 +18,8 @@ export function differences(sent: Json, kept: Json): ReadonlyMap<string, Mark> {
     }
     for (const [name, value] of Object.entries(after)) {
       const step = name.replaceAll('~', '~0').replaceAll('/', '~1');
-      if (value !== undefined) walk(before[name], value, `${pointer}/${step}`);
+      if (value === undefined) continue;
+      walk(Object.hasOwn(before, name) ? before[name] : undefined, value, `${pointer}/${step}`);
     }
   };
   walk(sent, kept, '');

@@ -84,7 +84,7 @@ function schemaRule(reason: string, { pointer, field, event }: Fault): Explanati
   const name = stepsOf(pointer).at(-1) ?? '';
   const found = value === undefined ? null : shorten(JSON.stringify(value));
   const base = { found, field };
-  const wanted = /^must be (an? \w+(?: or an? \w+)*)(?:, is (.+))?$/.exec(reason);
+  const wanted = /^must be ((?:an? \w+|null)(?: or (?:an? \w+|null))*)(?:, is (.+))?$/.exec(reason);
   if (reason === 'is required') {
     const example = `"${name}": ${sampleOf(name)}`;
     return { ...base, rule: `${field} is required.`, fix: `Set ${field} before the event is sent.`, example };

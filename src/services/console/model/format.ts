@@ -6,9 +6,9 @@ export function formatCount(count: number): string {
   return COUNT.format(count);
 }
 
-/** A count that fits a small place: `999`, `12.3k`, `4.5M`. */
+/** A count that fits a small place: `999`, `1.2k`, `4.5M`. */
 export function formatShort(count: number): string {
-  if (count < 10_000) return COUNT.format(count);
+  if (count < 1000) return COUNT.format(count);
   if (count < 999_950) return `${DECIMAL.format(count / 1000)}k`;
   if (count < 999_950_000) return `${DECIMAL.format(count / 1e6)}M`;
   return `${DECIMAL.format(count / 1e9)}G`;
@@ -17,7 +17,7 @@ export function formatShort(count: number): string {
 /** Events a second: one decimal below ten, none above; `0` where nothing moves. */
 export function formatRate(perSecond: number): string {
   if (perSecond < 0.05) return '0';
-  return perSecond < 10 ? DECIMAL.format(perSecond) : formatShort(Math.round(perSecond));
+  return perSecond < 10 ? DECIMAL.format(perSecond) : COUNT.format(perSecond);
 }
 
 /** Bytes in the unit that keeps the number short, powers of 1024. */

@@ -1,4 +1,4 @@
-import { useMemo } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { EventDocument, Json, TailDocument } from '../../query/contract.ts';
 import { differences } from '../model/difference.ts';
 import { explain } from '../model/explain.ts';
@@ -21,6 +21,7 @@ interface Loaded {
 /** One event: what became of it, its path, and its JSON with what the pipeline added. */
 export function EventDrawer({ id }: { readonly id: string }) {
   const { answer } = useAnswer(id, signal => load(id, signal));
+  useEffect(closeOnEscape, []);
   return (
     <aside class="drawer" aria-label="Event">
       <button
@@ -38,6 +39,16 @@ export function EventDrawer({ id }: { readonly id: string }) {
       )}
     </aside>
   );
+}
+
+/** Escape closes it from anywhere but an open dialog. */
+function closeOnEscape(): () => void {
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === 'Escape' && document.querySelector('dialog[open]') === null)
+      setFilters({ id: undefined });
+  };
+  addEventListener('keydown', onKeyDown);
+  return () => removeEventListener('keydown', onKeyDown);
 }
 
 function Shown({ loaded }: { readonly loaded: Loaded }) {

@@ -133,8 +133,9 @@ function useSearch(query: Readonly<Record<string, string>>): Found {
   const filters = Object.fromEntries(FILTERS.map(name => [name, query[name]]));
   const key = JSON.stringify(filters);
   const [state, setState] = useState<Omit<Found, 'more'>>({ rows: [], next: null, isLoading: true });
-  const moved = query['live'] === 'off' ? 0 : (pulse.value?.status.conservation[0]?.received ?? 0);
-  const idle = pulse.value?.status.idle === true;
+  const now = query['live'] === 'off' ? null : pulse.value;
+  // What was received is in the tables a moment later: when the pipeline is idle at the latest.
+  const moved = now === null ? '' : `${now.status.conservation[0]?.received} ${now.status.idle}`;
   useEffect(() => {
     const stopped = new AbortController();
     void search(filters, undefined, stopped.signal).then(answer => {
@@ -143,7 +144,7 @@ function useSearch(query: Readonly<Record<string, string>>): Found {
       else setState({ rows: answer.value.events, next: answer.value.next, isLoading: false });
     });
     return () => stopped.abort();
-  }, [key, moved, idle]);
+  }, [key, moved]);
   const more = (): void => {
     if (state.next === null) return;
     setState({ ...state, isLoading: true });

@@ -62,6 +62,11 @@ export function Chart(props: ChartProps) {
 /** The colours that layers take in turn. */
 export const LAYER_COLORS: readonly string[] = ['bad', 'warn', 'accent', 'info', 'muted'];
 
+/** The newest at the right; a page that was just opened does not stretch its first seconds. */
+function atLeastAMinute(_plot: UPlot, min: number, max: number): [number, number] {
+  return [Math.min(min, max - 60), max];
+}
+
 const BYTE_STEPS = Array.from({ length: 40 }, (_, power) => 2 ** power);
 
 /** Half a bar of room at both ends. */
@@ -127,7 +132,7 @@ function optionsOf(props: ChartProps, box: HTMLElement): UPlot.Options {
     legend: { show: false },
     cursor: { show: true, drag: { x: false, y: false }, points: { show: false } },
     scales: {
-      x: { time: props.x !== 'number', ...(isBars ? { range: widen } : {}) },
+      x: { time: props.x !== 'number', range: isBars ? widen : atLeastAMinute },
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
     },
     axes: [
