@@ -42,10 +42,10 @@ export class Millrace {
     );
   }
 
-  /** Runs `millrace up` on a free port; resolves when it serves. */
-  async up(sets: readonly string[] = []): Promise<void> {
+  /** Runs `millrace up`, on a free port where none is named; resolves when it serves. */
+  async up(sets: readonly string[] = [], port = '0'): Promise<void> {
     const flags = [...this.#flags, ...sets.flatMap(set => ['--set', set])];
-    const server = spawn(BIN, ['up', '--port', '0', '--data', this.data, ...flags], {
+    const server = spawn(BIN, ['up', '--port', port, '--data', this.data, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#server = server;

@@ -58,7 +58,7 @@ function Sighting({
         </li>
         {stepsOf(sighting.stages).map(({ names, stage }, index) => (
           <li key={`${stage.stage}${index}`} class={`is-${TONES[stage.outcome]}`}>
-            <b>{names.join(', ')}</b> {WORDS[stage.outcome]}
+            <b>{names.join(', ')}</b> {WORDS[stage.outcome]}{' '}
             {stage.reason === null ? null : <span class="path-why">{stage.reason}</span>}
             {stage.stage === 'denormalise' ? <span class="path-where">{lookedUp(flags)}</span> : null}
             {stage.topic === null ? null : (

@@ -31,12 +31,11 @@ export function Chart(props: ChartProps) {
   const dark = isDark.value;
   const shape = JSON.stringify([props.series, props.height, props.x, props.shape]);
   useEffect(() => {
-    const made = new UPlot(optionsOf(props, box.current!), dataOf(props), box.current!);
+    const frame = box.current!;
+    const made = new UPlot(optionsOf(props, frame), dataOf(props), frame);
     plot.current = made;
-    const sizes = new ResizeObserver(() =>
-      made.setSize({ width: box.current!.clientWidth, height: props.height }),
-    );
-    sizes.observe(box.current!);
+    const sizes = new ResizeObserver(() => made.setSize({ width: frame.clientWidth, height: props.height }));
+    sizes.observe(frame);
     return () => {
       sizes.disconnect();
       made.destroy();
