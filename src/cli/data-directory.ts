@@ -5,6 +5,7 @@ import { MillraceError } from '../core/errors.ts';
 
 /** Version of the layout below; a data directory that says another number is not touched. */
 const FORMAT_VERSION = 1;
+const PRODUCT = 'millrace';
 
 /** Where an environment keeps its things. */
 export interface EnvironmentPaths {
@@ -77,20 +78,25 @@ async function checkFormat(dataDirectory: string): Promise<void> {
   const file = join(dataDirectory, 'format.json');
   const text = await readText(file);
   if (text === undefined) {
-    await writePrivate(file, `${JSON.stringify({ product: 'millrace', formatVersion: FORMAT_VERSION })}\n`);
+    await writePrivate(file, `${JSON.stringify({ product: PRODUCT, formatVersion: FORMAT_VERSION })}\n`);
     return;
   }
-  let version: unknown;
-  try {
-    version = (JSON.parse(text) as { formatVersion?: unknown }).formatVersion;
-  } catch {
-    version = 'unreadable';
-  }
+  const version = versionIn(text);
   if (version !== FORMAT_VERSION) {
     throw new MillraceError(
       'ERR_DATA_FORMAT',
       `${file} says format ${String(version)}; this version writes ${FORMAT_VERSION}`,
     );
+  }
+}
+
+/** The version that a format file names; a word for it where the file is damaged or another product's. */
+function versionIn(text: string): unknown {
+  try {
+    const { product, formatVersion } = JSON.parse(text) as { product?: unknown; formatVersion?: unknown };
+    return product === PRODUCT ? formatVersion : 'of another product';
+  } catch {
+    return 'unreadable';
   }
 }
 
