@@ -9,6 +9,7 @@ const biome = 'node_modules/@biomejs/biome/bin/biome';
 const CHECKS: readonly (readonly [name: string, ...args: readonly string[]])[] = [
   ['format and lint', biome, 'ci', '--error-on-warnings', '--colors=off', '--max-diagnostics=20'],
   ['types', 'node_modules/typescript/bin/tsc', '-p', '.'],
+  ['types of the console', 'node_modules/typescript/bin/tsc', '-p', 'src/services/console'],
   ['architecture', '--test', '--test-reporter=dot', 'test/architecture.test.ts'],
   ['tidy', '--test', '--test-reporter=dot', 'test/tidy.test.ts'],
   ['unit tests', 'test/run.ts', '--unit'],

@@ -36,6 +36,12 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     because: 'HTTP in front of ports',
   },
   {
+    folder: 'services/console',
+    may: ['services/query/contract.ts'],
+    outside: ['npm'],
+    because: 'runs in a browser: knows the API by the types of its documents',
+  },
+  {
     folder: 'adapters',
     may: ['core', 'config', 'observability'],
     outside: ['node', 'npm'],
@@ -48,6 +54,15 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     because:
       'commands, and the composition: `compose…`, `serve`, `backend` and `…worker…` alone import adapters',
   },
+];
+
+/** Packages that are bundled into the console. */
+export const CONSOLE_PACKAGES: readonly string[] = [
+  'preact',
+  'preact/hooks',
+  '@preact/signals',
+  'uplot',
+  '@dagrejs/dagre',
 ];
 
 /** Files of `cli` that choose implementations. */

@@ -8,7 +8,7 @@ import { OPTIONS } from '../src/config/options.ts';
 import { ERRORS } from '../src/core/errors.ts';
 import { readFiles, type SourceFile } from './source-files.ts';
 
-const sources = readFiles('src', '.ts');
+const sources = [...readFiles('src', '.ts'), ...readFiles('src', '.tsx')];
 const tests = readFiles('test', '.ts');
 const documents = readFiles('.', '.md');
 const code = [...sources, ...tests, ...readFiles('bench', '.ts')];
@@ -85,7 +85,7 @@ describe('tidy', () => {
       found.map(({ path }) => path),
       [],
     );
-    const shape = /^(?:[a-z][a-z0-9]*-)*[a-z0-9]+(?:\.e2e)?(?:\.test)?\.ts$/;
+    const shape = /^(?:[a-z][a-z0-9]*-)*[a-z0-9]+(?:\.e2e)?(?:\.test)?\.tsx?$/;
     const misshapen = code.filter(({ path }) => !shape.test(path.split('/').at(-1) ?? ''));
     assert.deepEqual(
       misshapen.map(({ path }) => path),
@@ -95,7 +95,7 @@ describe('tidy', () => {
 
   it('imports with the suffix, exports by name', () => {
     assert.deepEqual(
-      linesWhere(code, line => /\bfrom '\.[^']*(?<!\.ts|\.json)';$/.test(line)),
+      linesWhere(code, line => /\bfrom '\.[^']*(?<!\.tsx?|\.json)';$/.test(line)),
       [],
     );
     assert.deepEqual(

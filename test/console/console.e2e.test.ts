@@ -211,7 +211,8 @@ describe('console', { skip: NEEDS_CHROMIUM }, () => {
   });
 
   it('stays quick with 10,000 rows: few are drawn, scrolling holds nothing up', async () => {
-    const sql = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i, i * 7 AS j FROM n`;
+    const sql = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+      SELECT i, i * 7 AS j FROM n`;
     const { page, troubles } = await viewer.open(`#/query?sql=${encodeURIComponent(sql)}`);
     await page.getByText('10,000 rows').waitFor();
     await watchLongTasks(page);

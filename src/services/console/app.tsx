@@ -121,11 +121,13 @@ function isCurrent(path: string, page: string): boolean {
   return path === page || (path === '' && (page === 'jobs' || page === 'topics'));
 }
 
+const WAVE = 'c3.3 0 3.3-3 6.7-3s3.3 3 6.6 3 3.4-3 6.7-3';
+
 function Brand() {
   return (
     <svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true">
       <rect width="32" height="32" rx="8" />
-      <path d="M6 11c3.3 0 3.3-3 6.7-3s3.3 3 6.6 3 3.4-3 6.7-3M6 17.5c3.3 0 3.3-3 6.7-3s3.3 3 6.6 3 3.4-3 6.7-3M6 24c3.3 0 3.3-3 6.7-3s3.3 3 6.6 3 3.4-3 6.7-3" />
+      <path d={[11, 17.5, 24].map(y => `M6 ${y}${WAVE}`).join('')} />
     </svg>
   );
 }

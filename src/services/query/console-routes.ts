@@ -76,7 +76,7 @@ const EVENT_ROUTES: readonly ApiRoute[] = [
       type: 'application/json',
       schema: 'Events',
       description:
-        'The rows; next continues them. A page may hold fewer rows, or none, and have a next: a call looks at 10,000 rows of each relation at most.',
+        'The rows; next continues them, also after a page without rows: a call looks at 10,000 of each relation.',
     },
     run: async ({ backend }, { query }) => ({ body: await backend.events(filterOf(query)) }),
   },

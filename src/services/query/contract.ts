@@ -1,12 +1,9 @@
 /** What the API answers, by the names of its documents: the console takes its types from here and nothing else. */
 export type {
-  ConservationRow,
   EventDocument,
   EventOutcome,
   EventRow,
   EventsDocument,
-  FailedDocument,
-  FailedEventDocument,
   FailedRow,
   JobDocument,
   PulseDocument,

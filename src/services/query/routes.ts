@@ -20,7 +20,7 @@ export function apiRoutes(
       method: 'GET',
       path: '/',
       summary:
-        'Answers the console to a browser, the list of routes to others. With the operator token as ?token= it sets the cookie of browsers and redirects here.',
+        'Answers the console to a browser, else the list of routes. The operator token as ?token= becomes a cookie.',
       access: 'operator',
       query: { token: { type: 'string', description: 'The operator token.' } },
       answer: { type: 'application/json', schema: 'Index', description: 'Name, version and routes.' },

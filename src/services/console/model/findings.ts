@@ -46,7 +46,7 @@ function conservationFindings({ status }: PulseDocument): readonly Finding[] {
     .map(({ job, received, emitted, rejected, dropped }) => ({
       severity: 'bad' as const,
       what: `${job} does not account for ${formatCount(Math.abs(received - emitted - rejected - dropped))} events`,
-      why: `received ${formatCount(received)} ≠ emitted ${formatCount(emitted)} + rejected ${formatCount(rejected)} + dropped ${formatCount(dropped)}`,
+      why: `received ${formatCount(received)} ≠ ${sumText({ emitted, rejected, dropped })}`,
       remedy:
         'This is a fault of Millrace. Keep the data directory and report it with millrace status --json.',
     }));
@@ -60,6 +60,13 @@ function conservationFindings({ status }: PulseDocument): readonly Finding[] {
         'This is a fault of Millrace. Keep the data directory and report it with millrace status --json.',
     }));
   return [...jobs, ...edges];
+}
+
+/** `emitted 17 + rejected 3`. */
+function sumText(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${formatCount(count)}`)
+    .join(' + ');
 }
 
 /** Free space this much above the bound at which ingest stops is worth a word. */
@@ -82,7 +89,7 @@ function diskFindings({ disk }: PulseDocument): readonly Finding[] {
     findings.push({
       severity: 'warn',
       what: 'The log has nearly used its budget',
-      why: `${formatBytes(disk.logBytes)} of ${formatBytes(disk.logBytesMax)}; the oldest segments go once every sink has passed them`,
+      why: `${formatBytes(disk.logBytes)} of ${formatBytes(disk.logBytesMax)}; segments go once every sink has passed`,
       remedy: 'Nothing to do where the sinks keep up; else raise log.retentionBytes or look at their lag.',
     });
   }

@@ -100,7 +100,7 @@ function Disk({ pulse: { disk } }: { readonly pulse: PulseDocument }) {
         name="Log"
         value={disk.logBytes}
         max={disk.logBytesMax}
-        note={`of ${formatBytes(disk.logBytesMax)}, kept ${formatSpan(disk.logRetentionMs)} and until every sink has passed`}
+        note={`of ${formatBytes(disk.logBytesMax)}, kept ${formatSpan(disk.logRetentionMs)} and until the sinks passed`}
       />
       <Budget
         name="Tables"

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Json, QueryDocument, RelationsDocument } from '../../query/contract.ts';
+import { EXAMPLES } from '../model/examples.ts';
 import { formatCount } from '../model/format.ts';
 import { Empty, PageHead, Panel, RefusalBox } from '../parts/bits.tsx';
 import { Chart } from '../parts/chart.tsx';
@@ -7,26 +8,6 @@ import { ExportButtons } from '../parts/export-buttons.tsx';
 import { type Column, WindowedList } from '../parts/windowed-list.tsx';
 import { type Answer, post, read, useAnswer } from '../state/api.ts';
 import { place, setFilters } from '../state/place.ts';
-
-const EXAMPLES: readonly (readonly [name: string, sql: string])[] = [
-  ['By kind', 'SELECT eid, count(*) AS events\nFROM events\nGROUP BY eid\nORDER BY events DESC'],
-  [
-    'Each minute',
-    "SELECT strftime('%H:%M', received_at / 1000, 'unixepoch') AS minute, count(*) AS events\nFROM events\nGROUP BY minute\nORDER BY minute",
-  ],
-  [
-    'Busiest devices',
-    'SELECT did, count(*) AS events, max(ets_time) AS last_event\nFROM events\nGROUP BY did\nORDER BY events DESC\nLIMIT 100',
-  ],
-  [
-    'Rejected',
-    'SELECT code, pointer, reason, count(*) AS events\nFROM failed\nGROUP BY code, pointer, reason\nORDER BY events DESC',
-  ],
-  [
-    'Inside events',
-    "SELECT eid, raw ->> '$.edata.pageid' AS page, count(*) AS events\nFROM events\nWHERE page IS NOT NULL\nGROUP BY eid, page\nORDER BY events DESC",
-  ],
-];
 
 interface Run {
   readonly sql: string;
@@ -139,7 +120,7 @@ function Rows({ document, tookMs }: { readonly document: QueryDocument; readonly
   const plot = useMemo(() => plotOf(document), [document]);
   return (
     <Panel
-      title={`${formatCount(document.rows.length)} ${document.rows.length === 1 ? 'row' : 'rows'}${document.truncated ? ', cut at the limit' : ''}`}
+      title={titleOf(document)}
       aside={
         <div class="panel-actions">
           <span class="quiet">{Math.round(tookMs)} ms</span>
@@ -173,6 +154,10 @@ function Rows({ document, tookMs }: { readonly document: QueryDocument; readonly
       )}
     </Panel>
   );
+}
+
+function titleOf({ rows, truncated }: QueryDocument): string {
+  return `${formatCount(rows.length)} ${rows.length === 1 ? 'row' : 'rows'}${truncated ? ', cut at the limit' : ''}`;
 }
 
 function columnsOf(document: QueryDocument): readonly Column<QueryRow>[] {

@@ -7,7 +7,7 @@ export interface Place {
   readonly query: Readonly<Record<string, string>>;
 }
 
-/** The place now. It lives in the fragment, so that no filter reaches a server's log, and a copied address leads back. */
+/** The place now. In the fragment no filter reaches a server's log, and a copied address leads back. */
 export const place = signal<Place>(readPlace());
 
 addEventListener('hashchange', () => {

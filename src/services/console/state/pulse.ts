@@ -8,8 +8,6 @@ export type Connection = 'connecting' | 'live' | 'stopped' | 'signedOut';
 export const pulse = signal<PulseDocument | null>(null);
 /** How it is heard of. */
 export const connection = signal<Connection>('connecting');
-/** When the last was heard, by this machine's clock, epoch ms. */
-export const heardAtMs = signal(0);
 
 /** One second as rates are made from: counts since the environment began, or since the process did. */
 export interface Beat {
@@ -72,7 +70,6 @@ function hear(document: PulseDocument): void {
   };
   beats.value = [...beats.value.slice(1 - BEATS_MAX), beat];
   pulse.value = document;
-  heardAtMs.value = Date.now();
   connection.value = 'live';
 }
 
