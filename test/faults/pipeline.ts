@@ -99,6 +99,17 @@ export async function rowsOf(millrace: Millrace, sql: string): Promise<QueryDocu
   return document.rows;
 }
 
+/** Where the arrivals of a mid ended: names of relations. */
+export async function endsOf(millrace: Millrace, mid: string): Promise<readonly string[]> {
+  const rows = await rowsOf(
+    millrace,
+    ['events', 'failed', 'duplicates', 'dropped']
+      .map(relation => `SELECT '${relation}' AS relation FROM ${relation} WHERE mid = '${mid}'`)
+      .join(' UNION ALL '),
+  );
+  return rows.map(({ relation }) => String(relation));
+}
+
 /** The state of the pipeline. */
 export async function statusOf(millrace: Millrace): Promise<StatusDocument> {
   return (await (await millrace.fetch('/v1/status')).json()) as StatusDocument;
