@@ -95,7 +95,10 @@ export interface Log {
   /** Resolves when everything in the commit is durable; rejects with an `unavailable` error, nothing kept. */
   commit(commit: Commit): Promise<CommitResult>;
   consume(group: string, topics: readonly string[]): Promise<Consumer>;
-  /** Up to `recordsMax` records from an offset on, fewer where they are large; none only past the end. Skips quarantined ones. */
+  /**
+   * Up to `recordsMax` records from an offset on, fewer where they are large; none only past the end. Skips
+   * quarantined ones.
+   */
   read(
     topic: string,
     partition: number,

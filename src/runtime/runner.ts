@@ -40,8 +40,8 @@ const POLL_WAIT_MS = 500;
 const CHUNK_BYTES = 128 * 1024;
 
 /**
- * Runs a segment; resolves when it reads: poll, read, process, commit; outputs, input offsets, marks and counters become durable
- * together. While a batch is being committed the next one is processed, and committed after it.
+ * Runs a segment; resolves when it reads: poll, read, process, commit; outputs, input offsets, marks and counters
+ * become durable together. While a batch is being committed the next one is processed, and committed after it.
  */
 export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const { segment, environment, log } = options;

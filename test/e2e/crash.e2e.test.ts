@@ -36,7 +36,9 @@ const FAILPOINTS = [
 // Small segments and objects, so that closing, checkpoints and archiving happen within seconds.
 const SETS = ['log.segmentBytes=1048576', 'archive.objectBytes=200000', 'archive.openMsMax=1000'];
 
-describe(`kill -9 under load (seed ${SEED}, repeat with MILLRACE_TEST_SEED=${SEED} MILLRACE_TEST_KILLS=${KILLS})`, () => {
+const REPEAT = `repeat with MILLRACE_TEST_SEED=${SEED} MILLRACE_TEST_KILLS=${KILLS}`;
+
+describe(`kill -9 under load (seed ${SEED}, ${REPEAT})`, () => {
   let millrace: Millrace;
   before(async () => {
     millrace = await Millrace.create(SETS);
