@@ -19,6 +19,7 @@ export interface BackendOptions {
   readonly config: Config;
   readonly environment: string;
   readonly version: string;
+  /** By the monotonic clock, so that a jump of the other one makes no negative age. */
   readonly startedAtMs: number;
   /** Sends made-up events to the served ingest API; resolves with how many were accepted. */
   sample(count: number): Promise<number>;
@@ -81,7 +82,7 @@ async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<St
     state: 'serving',
     version: options.version,
     environment: options.environment,
-    uptimeMs: Date.now() - options.startedAtMs,
+    uptimeMs: Math.round(performance.now() - options.startedAtMs),
     components: await componentDocuments(pipeline, options.config, state),
     conservation: conservationRows(ledger),
     edges: edgeRows(ledger),

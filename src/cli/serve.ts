@@ -33,7 +33,7 @@ export interface ServeSettings {
  */
 export async function serve(settings: ServeSettings): Promise<void> {
   const { environment, print } = settings;
-  const startedAtMs = Date.now();
+  const startedAtMs = performance.now();
   const config =
     settings.port === undefined ? settings.config : { ...settings.config, 'http.port': settings.port };
   // Before anything is opened, so that a signal during the start is not lost.
@@ -49,7 +49,7 @@ export async function serve(settings: ServeSettings): Promise<void> {
       await announce(pipeline.paths, server.url);
       print(`console ${server.url}/?token=${server.token}`);
       print(`ingest  ${server.url}/v1/telemetry`);
-      print(`ready   after ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s; Ctrl-C stops`);
+      print(`ready   after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s; Ctrl-C stops`);
       await Promise.race([stopped, pipeline.chain.failed, pipeline.sinks.failed]);
       print('stopping: no new requests, finishing what was accepted');
     } finally {
