@@ -26,6 +26,9 @@ const PAGES: readonly (readonly [name: string, place: string, prepare?: (page: P
     ['topic', '#/topics/druid.events.telemetry'],
     ['palette', '#/', page => page.keyboard.press('Control+k').then(() => page.keyboard.type('den'))],
   ];
+/** Pages full of text, which would make large pictures: photographed smaller. */
+const DENSE: readonly string[] = ['events', 'event', 'topic'];
+const SMALL = { width: 1200, height: 700 } as const;
 const LOOKS: readonly (readonly [name: string, look: Look])[] = [
   ['light', { scheme: 'light' }],
   ['dark', { scheme: 'dark' }],
@@ -59,9 +62,10 @@ async function photograph(shot: {
   readonly options: Look;
   readonly prepare: ((page: Page) => Promise<unknown>) | undefined;
 }): Promise<void> {
-  const { page } = await viewer.open(shot.place, shot.options);
+  const isDense = shot.options.width === undefined && DENSE.includes(shot.name);
+  const { page } = await viewer.open(shot.place, isDense ? { ...shot.options, ...SMALL } : shot.options);
   // Charts begin when the page is opened: a line needs some beats.
-  await page.waitForTimeout(shot.name === 'pipeline' || shot.name === 'health' ? 6000 : 1500);
+  await page.waitForTimeout(['pipeline', 'health', 'job'].includes(shot.name) ? 28_000 : 1500);
   await shot.prepare?.(page);
   await page.waitForTimeout(900);
   const path = join(folder, `${shot.name}-${shot.look}.png`);

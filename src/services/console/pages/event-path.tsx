@@ -58,7 +58,7 @@ function Sighting({
         </li>
         {stepsOf(sighting.stages).map(({ names, stage }, index) => (
           <li key={`${stage.stage}${index}`} class={`is-${TONES[stage.outcome]}`}>
-            <b>{names.join(', ')}</b> {WORDS[stage.outcome]}{' '}
+            <b>{names.join(', ')}</b> {isCopy(sighting.stages, stage) ? 'copied it' : WORDS[stage.outcome]}{' '}
             {stage.reason === null ? null : <span class="path-why">{stage.reason}</span>}
             {stage.stage === 'denormalise' ? <span class="path-where">{lookedUp(flags)}</span> : null}
             {stage.topic === null ? null : (
@@ -105,6 +105,11 @@ function stepsOf(
     else steps.push({ names: [stage.stage], stage });
   }
   return steps;
+}
+
+/** A job that let the event pass and wrote it to a topic on the side as well: its second stage is the copy. */
+function isCopy(stages: readonly StageDocument[], stage: StageDocument): boolean {
+  return stages.findIndex(other => other.stage === stage.stage) < stages.indexOf(stage);
 }
 
 /** The flags that denormalisation sets, with the master data they stand for. */

@@ -78,7 +78,7 @@ export function RejectedPage() {
         <div class="groups">
           {groups.length === 0 && answer !== undefined ? <Nothing /> : null}
           {groups.map(group => (
-            <GroupCard key={group.key} group={group} total={total} isSelected={query['id'] === group.id} />
+            <GroupCard key={group.key} group={group} isSelected={query['id'] === group.id} />
           ))}
         </div>
         {query['id'] === undefined ? null : <EventDrawer id={query['id']} />}
@@ -105,15 +105,7 @@ function Nothing() {
 
 const EXPORTED = ['count', 'code', 'job', 'eid', 'field', 'reason', 'producer', 'lastMs', 'id'];
 
-function GroupCard({
-  group,
-  total,
-  isSelected,
-}: {
-  readonly group: Group;
-  readonly total: number;
-  readonly isSelected: boolean;
-}) {
+function GroupCard({ group, isSelected }: { readonly group: Group; readonly isSelected: boolean }) {
   return (
     <button
       type="button"
@@ -129,7 +121,6 @@ function GroupCard({
         {group.producer === '' ? 'producer unknown' : group.producer}, by {group.job}, last{' '}
         {group.lastMs === 0 ? '' : <Ago ms={group.lastMs} />}
       </span>
-      <meter class="group-share" min={0} max={total} value={group.count} aria-label="Share of all" />
     </button>
   );
 }

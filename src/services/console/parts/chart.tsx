@@ -62,8 +62,8 @@ export function Chart(props: ChartProps) {
 export const LAYER_COLORS: readonly string[] = ['bad', 'warn', 'accent', 'info', 'muted'];
 
 /** The newest at the right; a page that was just opened does not stretch its first seconds. */
-function atLeastAMinute(_plot: UPlot, min: number, max: number): [number, number] {
-  return [Math.min(min, max - 60), max];
+function atLeastHalfAMinute(_plot: UPlot, min: number, max: number): [number, number] {
+  return [Math.min(min, max - 30), max];
 }
 
 const BYTE_STEPS = Array.from({ length: 40 }, (_, power) => 2 ** power);
@@ -127,11 +127,11 @@ function optionsOf(props: ChartProps, box: HTMLElement): UPlot.Options {
   return {
     width: Math.max(120, box.clientWidth),
     height: props.height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: { show: true, drag: { x: false, y: false }, points: { show: false } },
     scales: {
-      x: { time: props.x !== 'number', range: isBars ? widen : atLeastAMinute },
+      x: { time: props.x !== 'number', range: isBars ? widen : atLeastHalfAMinute },
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
     },
     axes: [
