@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../config/environment.ts';
 
@@ -10,6 +10,8 @@ const SOURCES = join(PACKAGE_ROOT, 'src/services/console');
 const BUILT = join(PACKAGE_ROOT, 'dist/console');
 const BUILD_SCRIPT = join(import.meta.dirname, 'vite-build.ts');
 const BUILD_MS_MAX = 120_000;
+/** How the names begin of folders that are being built into. */
+const BUILDING = '.building-';
 
 /**
  * Builds the console where it was not yet built from these sources; a folder named by their digest tells. In a
@@ -24,16 +26,20 @@ export async function buildConsole(print: (line: string) => void): Promise<strin
     return undefined;
   }
   print('console building, once for each change of its sources');
+  const why = await buildInto(target).catch((error: Error) => error.message);
+  if (why === null) return target;
+  print(`console could not be built: ${why}`);
+  return undefined;
+}
+
+/** Null where it was built, else why not; a folder that cannot be written to rejects. */
+async function buildInto(target: string): Promise<string | null> {
   await mkdir(BUILT, { recursive: true });
-  const scratch = await mkdtemp(join(BUILT, '.building-'));
+  const scratch = await mkdtemp(join(BUILT, BUILDING));
   try {
     const why = await runBuild(scratch);
-    if (why !== null) {
-      print(`console could not be built: ${why}`);
-      return undefined;
-    }
-    await putInPlace(scratch, target);
-    return target;
+    if (why === null) await putInPlace(scratch, target);
+    return why;
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -70,13 +76,20 @@ async function runBuild(directory: string): Promise<string | null> {
   return child.exitCode === 0 ? null : said.trim() || `the builder ended with ${child.exitCode}`;
 }
 
-/** Another process may have built the same meanwhile; older builds go, but for those still being made. */
+/** Another process may have built the same meanwhile. Older builds go, and what a killed one left behind. */
 async function putInPlace(scratch: string, target: string): Promise<void> {
   await rename(scratch, target).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
   });
   for (const name of await readdir(BUILT)) {
     const path = join(BUILT, name);
-    if (path !== target && !name.startsWith('.')) await rm(path, { recursive: true, force: true });
+    const isBeingMade = name.startsWith(BUILDING) && (await ageMs(path)) < BUILD_MS_MAX;
+    if (path !== target && !isBeingMade) await rm(path, { recursive: true, force: true });
   }
+}
+
+/** Since it was last changed; for ever where it has gone meanwhile. */
+async function ageMs(path: string): Promise<number> {
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined ? Number.POSITIVE_INFINITY : Date.now() - found.mtimeMs;
 }

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { RefusalBox } from '../parts/bits.tsx';
 import { post, type Refusal } from '../state/api.ts';
 import { copyText, say } from '../state/hand-out.ts';
+import { pulse } from '../state/pulse.ts';
 
 /** What stands where nothing has arrived yet: the lines to paste, and a button that needs none. */
 export function FirstRun() {
@@ -18,11 +19,17 @@ export function FirstRun() {
   );
 }
 
-/** Sends made-up valid events through ingest. */
+/** Whether made-up events may be sent from here: where real ones are at home they would be taken for some. */
+export function canSample(): boolean {
+  return pulse.value?.status.environment === 'local';
+}
+
+/** Sends made-up valid events through ingest; only in the environment `local`. */
 export function SampleButton({ isMain = false }: { readonly isMain?: boolean }) {
   const [state, setState] = useState<{ readonly isBusy: boolean; readonly refusal?: Refusal }>({
     isBusy: false,
   });
+  if (!canSample()) return null;
   const send = async (): Promise<void> => {
     setState({ isBusy: true });
     const answer = await sendSample();

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { bareName } from '../model/format.ts';
-import { curlText, sendSample } from '../pages/first-run.tsx';
+import { canSample, curlText, sendSample } from '../pages/first-run.tsx';
 import { copyText, say } from '../state/hand-out.ts';
 import { goTo } from '../state/place.ts';
 import { pulse } from '../state/pulse.ts';
@@ -86,6 +86,12 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   );
 }
 
+const SAMPLE: Command = {
+  name: 'Send 100 sample events',
+  kind: 'do',
+  run: () => void sendSample().then(why => why !== undefined && say(why.message)),
+};
+
 function allCommands(): readonly Command[] {
   const now = pulse.value;
   const page = (name: string, ...path: readonly string[]): Command => ({
@@ -100,7 +106,7 @@ function allCommands(): readonly Command[] {
     page('Rejected', 'rejected'),
     page('Query', 'query'),
     page('Health', 'health'),
-    act('Send 100 sample events', () => void sendSample().then(why => why !== undefined && say(why.message))),
+    ...(canSample() ? [SAMPLE] : []),
     act('Copy a curl line', () => copyText(curlText())),
     act('Switch light and dark', nextTheme),
     ...(now?.status.conservation ?? []).map(({ job }) => ({
