@@ -74,10 +74,11 @@ describe('inputs at and past the limits', () => {
   });
 
   it('R22 depth in a topic fails the record alone, whatever its depth', async () => {
-    const lines = [50, 5000, 1_000_000].map(
-      depth =>
-        `{"params":{"msgid":"r22-${depth}"},"events":[{"mid":"r22-${depth}","x":${'[{"a":'.repeat(depth)}null${'}]'.repeat(depth)}}]}`,
-    );
+    const rejectedBefore = (await millrace.idle()).counters['extract.rejected'] ?? 0;
+    const lines = [5, 5000, 1_000_000].map(depth => {
+      const deep = `${'[{"a":'.repeat(depth)}null${'}]'.repeat(depth)}`;
+      return batchOf(`r22-${depth}`, [validEvent(`r22-${depth}`, { note: '#' })]).replace('"#"', deep);
+    });
     lines.push(batchOf('r22-after', [validEvent('r22-after')]));
     const produced = await millrace.run(
       ['topics', 'produce', 'telemetry.ingest', '--input', '-'],
@@ -87,6 +88,7 @@ describe('inputs at and past the limits', () => {
     const status = await millrace.idle();
     assertConserved(status);
     assert.deepEqual(await endsOf(millrace, 'r22-after'), ['events']);
-    assert.equal(status.state, 'serving');
+    assert.deepEqual(await endsOf(millrace, 'r22-5'), ['events']);
+    assert.equal(status.counters['extract.rejected'], rejectedBefore + 2, 'each deep one is a failed record');
   });
 });
