@@ -66,7 +66,7 @@ async function sendUntilRefused(millrace: Millrace, name: string, batchesMax: nu
 
 // freeBytesMin 0 lets the disk fill to its last byte, so that every writer meets ENOSPC; 4 MiB refuses before.
 for (const freeBytesMin of [0, 4 * MIB]) {
-  test(`R04 a full disk refuses, forgets nothing, is left by itself (log.freeBytesMin=${freeBytesMin})`, async context => {
+  test(`R04 a full disk refuses, forgets nothing, ends by itself (reserve ${freeBytesMin})`, async context => {
     const millrace = await Millrace.create([
       `log.freeBytesMin=${freeBytesMin}`,
       'log.segmentBytes=1048576',
