@@ -10,6 +10,8 @@ import { assertNothingLostOrDoubled } from './oracle.ts';
 const KILLS = Number(process.env['MILLRACE_TEST_KILLS'] ?? 6);
 const SEED = Number(process.env['MILLRACE_TEST_SEED'] ?? Date.now() % 1_000_000);
 
+const DEATH_MS_MAX = 60_000;
+
 /** Every named place before and after a durable step that a running pipeline passes. */
 const FAILPOINTS = [
   'log.beforeWrite:200',
@@ -75,13 +77,13 @@ describe(`kill -9 at each durable step (seed ${SEED})`, () => {
     const load = startLoad(millrace, SEED + 1);
     for (const failpoint of FAILPOINTS) {
       await millrace.kill();
-      await millrace.up([`debug.failpoint=${failpoint}`]);
+      const server = millrace.start([`debug.failpoint=${failpoint}`]);
       const died = await Promise.race([
-        once(millrace.server, 'exit').then(() => true),
-        sleep(20_000).then(() => false),
+        once(server, 'exit').then(() => true),
+        sleep(DEATH_MS_MAX, false, { ref: false }),
       ]);
       assert.ok(died, `the run passed ${failpoint}`);
-      assert.equal(millrace.server.signalCode, 'SIGKILL', `${failpoint}: ${millrace.stderr}`);
+      assert.equal(server.signalCode, 'SIGKILL', `${failpoint}: ${millrace.stderr}`);
       await millrace.up();
     }
     const report = await load.stop();

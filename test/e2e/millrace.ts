@@ -44,15 +44,7 @@ export class Millrace {
 
   /** Runs `millrace up`, on a free port where none is named; resolves when it serves. */
   async up(sets: readonly string[] = [], port = '0'): Promise<void> {
-    const flags = [...this.#flags, ...sets.flatMap(set => ['--set', set])];
-    const server = spawn(BIN, ['up', '--port', port, '--data', this.data, ...flags], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    this.#server = server;
-    this.#stderr = '';
-    server.stderr!.on('data', chunk => {
-      this.#stderr += String(chunk);
-    });
+    const server = this.start(sets, port);
     const deadlineMs = Date.now() + START_MS_MAX;
     while (!(await this.#isServing(server.pid!))) {
       if (server.exitCode !== null || server.signalCode !== null || Date.now() > deadlineMs) {
@@ -62,6 +54,20 @@ export class Millrace {
       }
       await sleep(25);
     }
+  }
+
+  /** Runs `millrace up` and leaves it to itself: it may well end before it serves. */
+  start(sets: readonly string[] = [], port = '0'): ChildProcess {
+    const flags = [...this.#flags, ...sets.flatMap(set => ['--set', set])];
+    const server = spawn(BIN, ['up', '--port', port, '--data', this.data, ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#server = server;
+    this.#stderr = '';
+    server.stderr!.on('data', chunk => {
+      this.#stderr += String(chunk);
+    });
+    return server;
   }
 
   /** What the serving process wrote to standard error so far. */
