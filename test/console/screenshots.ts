@@ -28,7 +28,7 @@ const PAGES: readonly (readonly [name: string, place: string, prepare?: (page: P
   ];
 /** Pages full of text, which would make large pictures: photographed smaller. */
 const DENSE: readonly string[] = ['events', 'event', 'topic'];
-const SMALL = { width: 1200, height: 700 } as const;
+const SMALL = { width: 1200, height: 680 } as const;
 const LOOKS: readonly (readonly [name: string, look: Look])[] = [
   ['light', { scheme: 'light' }],
   ['dark', { scheme: 'dark' }],

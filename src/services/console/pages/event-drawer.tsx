@@ -28,7 +28,7 @@ export function EventDrawer({ id }: { readonly id: string }) {
         type="button"
         class="button is-quiet drawer-close"
         aria-label="Close"
-        onClick={() => setFilters({ id: undefined })}
+        onClick={() => setFilters({ id: undefined, group: undefined })}
       >
         <Icon name="close" />
       </button>
@@ -45,7 +45,7 @@ export function EventDrawer({ id }: { readonly id: string }) {
 function closeOnEscape(): () => void {
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === 'Escape' && document.querySelector('dialog[open]') === null)
-      setFilters({ id: undefined });
+      setFilters({ id: undefined, group: undefined });
   };
   addEventListener('keydown', onKeyDown);
   return () => removeEventListener('keydown', onKeyDown);

@@ -19,11 +19,11 @@ const COLUMNS: readonly Column<EventRow>[] = [
   { title: 'Received', track: '128px', cell: row => <Time ms={row.receivedAtMs} /> },
   { title: 'Kind', track: 'minmax(96px, 0.6fr)', cell: row => <b>{row.eid ?? '–'}</b> },
   { title: 'Outcome', track: '104px', cell: row => <OutcomeTag outcome={row.outcome} /> },
-  { title: 'Event id', track: 'minmax(120px, 1.4fr)', isWide: true, cell: row => <Id text={row.mid} /> },
-  { title: 'Device', track: 'minmax(110px, 1fr)', isWide: true, cell: row => <Id text={row.did} /> },
-  { title: 'User', track: 'minmax(110px, 1fr)', isWide: true, cell: row => <Id text={row.userId} /> },
-  { title: 'Channel', track: 'minmax(100px, 0.9fr)', isWide: true, cell: row => <Id text={row.channel} /> },
-  { title: 'Producer', track: 'minmax(110px, 0.9fr)', isWide: true, cell: row => row.pdataId ?? '–' },
+  { title: 'Event id', track: 'minmax(96px, 1.4fr)', isWide: true, cell: row => <Id text={row.mid} /> },
+  { title: 'Device', track: 'minmax(88px, 1fr)', isWide: true, cell: row => <Id text={row.did} /> },
+  { title: 'User', track: 'minmax(88px, 1fr)', isWide: true, cell: row => <Id text={row.userId} /> },
+  { title: 'Channel', track: 'minmax(88px, 0.9fr)', isWide: true, cell: row => <Id text={row.channel} /> },
+  { title: 'Producer', track: 'minmax(88px, 0.9fr)', isWide: true, cell: row => row.pdataId ?? '–' },
 ];
 
 function Id({ text }: { readonly text: string | null }) {

@@ -18,9 +18,11 @@ const SPANS: Readonly<Record<string, readonly [label: string, ms: number, bucket
   '7d': ['Last 7 days', 7 * 24 * HOUR_MS, 3 * HOUR_MS],
 };
 const GROUPS_MAX = 500;
+const CLOSED = { id: undefined, group: undefined };
 
 /** Rejections that differ only in which event they befell: one row. */
 interface Group {
+  /** Short name of what its events have in common; stays when newer ones come. */
   readonly key: string;
   readonly code: string;
   readonly job: string;
@@ -54,10 +56,7 @@ export function RejectedPage() {
       <PageHead title="Rejected">
         <label class="inline-field">
           <span class="sr-only">Span</span>
-          <select
-            value={span}
-            onChange={event => setFilters({ span: event.currentTarget.value, id: undefined })}
-          >
+          <select value={span} onChange={event => setFilters({ span: event.currentTarget.value, ...CLOSED })}>
             {Object.entries(SPANS).map(([value, [label]]) => (
               <option key={value} value={value}>
                 {label}
@@ -78,7 +77,7 @@ export function RejectedPage() {
         <div class="groups">
           {groups.length === 0 && answer !== undefined ? <Nothing /> : null}
           {groups.map(group => (
-            <GroupCard key={group.key} group={group} isSelected={query['id'] === group.id} />
+            <GroupCard key={group.key} group={group} isSelected={query['group'] === group.key} />
           ))}
         </div>
         {query['id'] === undefined ? null : <EventDrawer id={query['id']} />}
@@ -111,7 +110,7 @@ function GroupCard({ group, isSelected }: { readonly group: Group; readonly isSe
       type="button"
       class={isSelected ? 'group is-selected' : 'group'}
       aria-pressed={isSelected}
-      onClick={() => setFilters({ id: isSelected ? undefined : group.id })}
+      onClick={() => setFilters(isSelected ? CLOSED : { id: group.id, group: group.key })}
     >
       <span class="group-count">{formatCount(group.count)}</span>
       <span class="group-what">
@@ -181,7 +180,7 @@ function whereOf(span: string, job: string): string {
 function groupsSql(span: string, job: string): string {
   return `SELECT code, job, eid, pointer, reason, pdata_id,
   CASE WHEN json_valid(raw) THEN raw ->> '$.context.pdata.ver' END AS version,
-  count(*) AS count, max(received_at) AS last_at, max(id) AS id
+  count(*) AS count, max(received_at || ' ' || id) AS newest
 FROM failed ${whereOf(span, job)}
 GROUP BY code, job, eid, pointer, reason, pdata_id, version
 ORDER BY count DESC LIMIT ${GROUPS_MAX}`;
@@ -196,23 +195,37 @@ FROM failed ${whereOf(span, job)} GROUP BY code, bucket ORDER BY code`;
 function groupsOf({ rows }: QueryDocument): readonly Group[] {
   const groups = new Map<string, Group>();
   for (const row of rows) {
-    const text = (name: string): string => String(row[name] ?? '');
-    const pointer = commonPointer(typeof row['pointer'] === 'string' ? row['pointer'] : null);
-    const producer = `${text('pdata_id')} ${text('version')}`.trim();
-    const key = JSON.stringify([text('code'), text('job'), text('eid'), pointer, text('reason'), producer]);
-    const known = groups.get(key);
-    groups.set(key, {
-      key,
-      code: text('code'),
-      job: text('job'),
-      eid: text('eid') || 'no eid',
-      field: pointer === null || pointer === '' ? '' : fieldOf(pointer),
-      reason: text('reason'),
-      producer,
-      count: Number(row['count']) + (known?.count ?? 0),
-      lastMs: Math.max(Number(row['last_at']), known?.lastMs ?? 0),
-      id: known?.id ?? `reject:${text('id')}:0`,
-    });
+    const group = groupOf(row);
+    const known = groups.get(group.key);
+    const newest = known !== undefined && known.lastMs > group.lastMs ? known : group;
+    groups.set(group.key, { ...newest, count: group.count + (known?.count ?? 0) });
   }
   return [...groups.values()].sort((a, b) => b.count - a.count);
+}
+
+function groupOf(row: QueryDocument['rows'][number]): Group {
+  const text = (name: string): string => String(row[name] ?? '');
+  const pointer = commonPointer(typeof row['pointer'] === 'string' ? row['pointer'] : null) ?? '';
+  const producer = `${text('pdata_id')} ${text('version')}`.trim();
+  const [lastMs = '', id = ''] = text('newest').split(' ');
+  return {
+    key: shortName([text('code'), text('job'), text('eid'), pointer, text('reason'), producer]),
+    code: text('code'),
+    job: text('job'),
+    eid: text('eid') || 'no eid',
+    field: pointer === '' ? '' : fieldOf(pointer),
+    reason: text('reason'),
+    producer,
+    count: Number(row['count']),
+    lastMs: Number(lastMs),
+    id: `reject:${id}:0`,
+  };
+}
+
+/** A name for an address: 32 bits of FNV-1a, enough to tell 500 groups apart. */
+function shortName(words: readonly string[]): string {
+  let hash = 0x811c9dc5;
+  for (const character of words.join('\n'))
+    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
+  return (hash >>> 0).toString(36);
 }
