@@ -125,9 +125,12 @@ export interface Sighting {
 export interface StateStore {
   /** The living mark of each key; one round trip. Same order as `keys`, undefined where there is none. */
   seen(keys: readonly MarkKey[]): Promise<readonly (Sighting | undefined)[]>;
-  /** Called for each batch, marks or none, just before its commit. */
-  mark(marks: readonly Mark[]): Promise<Uint8Array | null>;
-  /** Called once for each `mark`, when the commit that carried its marks is durable at `position`. */
+  /**
+   * Called for each batch, marks or none, before its commit; with `isMore` for further marks of the same batch,
+   * which must not wait for other batches: these may wait for this one.
+   */
+  mark(marks: readonly Mark[], isMore?: boolean): Promise<Uint8Array | null>;
+  /** Called once for each batch, when the commit that carried its marks is durable at `position`. */
   committed(position: number): Promise<void>;
   close(): Promise<void>;
 }

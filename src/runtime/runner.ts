@@ -20,6 +20,8 @@ export interface RunnerOptions {
   readonly state: StateStore;
   readonly cache: Pick<Cache, 'get'>;
   readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
+  /** Bytes of records processed at once; 128 KiB where absent. */
+  readonly chunkBytes?: number;
   readonly logger: Logger;
   /** How it waits for a store; by the machine's clock where absent. */
   readonly pause?: Pause;
@@ -95,8 +97,8 @@ interface Batch {
   readonly offsets: readonly GroupOffset[];
   readonly marks: Uint8Array[];
   readonly counters: Record<string, number>;
-  /** Times that marks were handed over: as often the state store hears of the commit. */
-  handedOver: number;
+  /** Whether the state store knows of it, and so must hear of its commit. */
+  isMarked: boolean;
 }
 
 /**
@@ -121,15 +123,15 @@ async function processBatch(
     read: readPlanned.bind(null, { state, cache }),
   };
   const offsets = offsetsAfter(segment.group, poll.records);
-  const batch: Batch = { appends: new Appends(options), offsets, marks: [], counters: {}, handedOver: 0 };
-  for (const chunk of chunksOf(poll.records)) {
+  const batch: Batch = { appends: new Appends(options), offsets, marks: [], counters: {}, isMarked: false };
+  for (const chunk of chunksOf(poll.records, options.chunkBytes ?? CHUNK_BYTES)) {
     const result = await retryUnavailable(options, poll.signal, () => runRecords(chain, environment, chunk));
     if (result === undefined || !(await poll.committing)) return undefined;
     const handed = await retryUnavailable(options, poll.signal, async () => ({
-      marks: await state.mark(result.marks),
+      marks: await state.mark(result.marks, batch.isMarked),
     }));
     if (handed === undefined) return undefined;
-    batch.handedOver += 1;
+    batch.isMarked = true;
     if (handed.marks !== null) batch.marks.push(handed.marks);
     for (const output of result.outputs) batch.appends.add(output);
     for (const [name, delta] of Object.entries(result.counters)) {
@@ -139,12 +141,12 @@ async function processBatch(
   return batch;
 }
 
-/** Consecutive records of at most {@link CHUNK_BYTES}, or one that is larger. */
-function* chunksOf(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
+/** Consecutive records of at most so many bytes, or one that is larger. */
+function* chunksOf(records: readonly LogRecord[], bytesMax: number): Generator<readonly LogRecord[]> {
   let from = 0;
   let bytes = 0;
   for (const [index, record] of records.entries()) {
-    if (index > from && bytes + record.value.length > CHUNK_BYTES) {
+    if (index > from && bytes + record.value.length > bytesMax) {
       yield records.slice(from, index);
       [from, bytes] = [index, 0];
     }
@@ -165,7 +167,7 @@ async function commitBatch(options: RunnerOptions, batch: Batch, signal: AbortSi
   // The same commit again until it holds: another one would have to be computed from other marks.
   const committed = await retryUnavailable(options, signal, () => log.commit(commit));
   if (committed === undefined) return false;
-  for (let i = 0; i < batch.handedOver; i++) await state.committed(committed.position);
+  if (batch.isMarked) await state.committed(committed.position);
   return true;
 }
 

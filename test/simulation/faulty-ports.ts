@@ -90,8 +90,8 @@ export class FaultyPorts {
     return {
       seen: keys =>
         this.call({ port: 'state', what: 'seen', effect: () => inner.seen(keys), mayFailDone: true }),
-      mark: marks =>
-        this.call({ port: 'state', what: 'mark', effect: () => inner.mark(marks), mayFailDone: false }),
+      mark: (...args) =>
+        this.call({ port: 'state', what: 'mark', effect: () => inner.mark(...args), mayFailDone: false }),
       // It may write a snapshot, on the machine's own clock. It has no way to fail but for a bug.
       committed: async position => {
         await this.#scheduler.turn('state.committed');

@@ -38,7 +38,9 @@ export interface Machine {
   readonly config: Config;
   readonly environment: string;
   readonly jobs: readonly Job[];
+  /** Commits from one snapshot of the dedup state to the next. */
   readonly snapshotEvery: number;
+  readonly chunkBytes: number;
   nowMs(): number;
 }
 
@@ -192,6 +194,7 @@ export class PipelineProcess {
       state: this.#state!,
       cache: ports.cache(cache),
       limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
+      chunkBytes: this.#machine.chunkBytes,
       logger: LOGGER,
       pause: () => this.#machine.scheduler.turn('pause'),
     };

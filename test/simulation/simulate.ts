@@ -151,7 +151,8 @@ class Simulation {
       config,
       environment: ENVIRONMENT,
       jobs: await this.#settings.jobsOf(config),
-      snapshotEvery: 20,
+      snapshotEvery: 5,
+      chunkBytes: 2_000,
       nowMs: () => this.#nowMs,
     };
   }
@@ -331,7 +332,7 @@ function configOf(ttlMs: number): Config {
     'dedup.producers': ['sim.portal'],
     'dedup.ttlMs': ttlMs,
     'extract.eventBytesMax': EVENT_BYTES_MAX,
-    'chain.batchRecordsMax': 3,
+    'chain.batchRecordsMax': 4,
     'archive.objectBytes': 4_000,
     'archive.openMsMax': 60_000,
     'tables.batchRowsMax': 7,

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { openEmbeddedState } from '../../src/adapters/state/embedded-state.ts';
 import type { Mark } from '../../src/core/job.ts';
 
@@ -125,6 +126,23 @@ describe('openEmbeddedState', () => {
     journal.commits.length = 0;
     assert.ok((await (await open()).seen([mark('a', 0)]))[0]);
     assert.equal(warnings.length, 1);
+  });
+
+  it('holds a new batch up for a snapshot, and never the rest of a batch that was begun', async () => {
+    isDue = logBytes => logBytes >= 100;
+    const state = await open();
+    await state.mark([mark('begun', 1000)]);
+    await commit(state, 100, [mark('other', 1000)]);
+    await state.mark([mark('rest', 1000)], true);
+    let isHeldUp = true;
+    const next = state.mark([mark('next', 1000)]).then(() => {
+      isHeldUp = false;
+    });
+    await setImmediate();
+    assert.ok(isHeldUp, 'a due snapshot waits for what is begun, and the next batch for it');
+    await state.committed(200);
+    await next;
+    assert.equal(keptFrom, 200);
   });
 
   it('goes on, and keeps the log, where a snapshot cannot be written', async () => {

@@ -84,17 +84,17 @@ export async function openEmbeddedState(
         return expiresAtMs === undefined ? undefined : { expiresAtMs, source: null };
       });
     },
-    async mark(added) {
-      // Segments that commit by turns would never leave a moment for a snapshot: the due one holds new marks up.
-      while (isSaving || (isSnapshotDue() && uncommittedCount > 0)) await drained.promise;
-      uncommittedCount += 1;
+    async mark(added, isMore = false) {
+      // Segments that commit by turns would never leave a moment for a snapshot: the due one holds new batches up.
+      while (!isMore && (isSaving || (isSnapshotDue() && uncommittedCount > 0))) await drained.promise;
+      if (!isMore) uncommittedCount += 1;
       if (added.length === 0) return null;
       const bytes = encodeMarks(added, digestOf);
       applyMarks(marks, bytes);
       return bytes;
     },
     async committed(durablePosition) {
-      assert(uncommittedCount > 0, 'each commit answers one handing out of marks');
+      assert(uncommittedCount > 0, 'each commit answers the marks of one batch');
       position = Math.max(position, durablePosition);
       uncommittedCount -= 1;
       if (uncommittedCount > 0) return;
