@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRandom, startLoad } from './load.ts';
+import { createRandom, type Load, startLoad } from './load.ts';
 import { Millrace } from './millrace.ts';
 import { assertNothingLostOrDoubled } from './oracle.ts';
 
@@ -42,15 +42,19 @@ const REPEAT = `repeat with MILLRACE_TEST_SEED=${SEED} MILLRACE_TEST_KILLS=${KIL
 
 describe(`kill -9 under load (seed ${SEED}, ${REPEAT})`, () => {
   let millrace: Millrace;
+  let load: Load | undefined;
   before(async () => {
     millrace = await Millrace.create(SETS);
   });
-  after(() => millrace?.remove());
+  after(async () => {
+    load?.abandon();
+    await millrace?.remove();
+  });
 
   it(`loses and doubles nothing over ${KILLS} kills at random moments`, async () => {
     const random = createRandom(SEED);
     await millrace.up();
-    const load = startLoad(millrace, SEED);
+    load = startLoad(millrace, SEED);
     for (let kill = 0; kill < KILLS; kill++) {
       await sleep(100 + random() * 1400);
       await millrace.kill();
@@ -67,14 +71,18 @@ describe(`kill -9 under load (seed ${SEED}, ${REPEAT})`, () => {
 
 describe(`kill -9 at each durable step (seed ${SEED})`, () => {
   let millrace: Millrace;
+  let load: Load | undefined;
   before(async () => {
     millrace = await Millrace.create(SETS);
   });
-  after(() => millrace?.remove());
+  after(async () => {
+    load?.abandon();
+    await millrace?.remove();
+  });
 
   it(`loses and doubles nothing over ${FAILPOINTS.length} failpoints`, async () => {
     await millrace.up();
-    const load = startLoad(millrace, SEED + 1);
+    load = startLoad(millrace, SEED + 1);
     for (const failpoint of FAILPOINTS) {
       await millrace.kill();
       const server = millrace.start([`debug.failpoint=${failpoint}`]);

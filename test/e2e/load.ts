@@ -27,6 +27,8 @@ export interface LoadReport {
 /** A running load; `stop` waits until each batch begun is acknowledged. */
 export interface Load {
   stop(): Promise<LoadReport>;
+  /** Ends it whatever is acknowledged: for a test that failed and left the server dead. */
+  abandon(): void;
 }
 
 const EVENTS_PER_BATCH = 10;
@@ -42,11 +44,13 @@ export function startLoad(millrace: Millrace, seed: number): Load {
   const invalid = new Set<string>();
   const counts = { repeats: 0, batches: 0, resends: 0, next: 0 };
   let isStopping = false;
+  const abandoned = new AbortController();
 
   async function sender(): Promise<void> {
     while (!isStopping) {
       const batch = makeBatch(`${seed}-${counts.next++}`, random, [...valid].at(-1));
       await sendUntilAcknowledged(millrace, batch.body, () => {
+        abandoned.signal.throwIfAborted();
         counts.resends += 1;
       });
       for (const mid of batch.valid) valid.add(mid);
@@ -56,7 +60,12 @@ export function startLoad(millrace: Millrace, seed: number): Load {
     }
   }
   const senders = Array.from({ length: SENDERS }, sender);
+  for (const running of senders) running.catch(() => {});
   return {
+    abandon() {
+      isStopping = true;
+      abandoned.abort();
+    },
     async stop() {
       isStopping = true;
       await Promise.all(senders);
@@ -101,7 +110,7 @@ function makeBatch(id: string, random: () => number, earlier: string | undefined
 }
 
 async function sendUntilAcknowledged(millrace: Millrace, body: string, onResend: () => void): Promise<void> {
-  // Ends with the acknowledgement; the test that kills the server also starts it again.
+  // Ends with the acknowledgement, for the test that kills the server also starts it again, or with `onResend`.
   while (true) {
     try {
       const response = await fetch(`${await millrace.url()}/v1/telemetry`, {
