@@ -16,7 +16,7 @@ export const PORTS = ['log', 'state', 'cache', 'objects', 'tables'] as const;
 /** The name of a port. */
 export type PortName = (typeof PORTS)[number] | 'reads';
 
-const READ_SHARE = 0.02;
+const READ_SHARE = 0.06;
 
 interface Call<T> {
   readonly port: PortName;
