@@ -3,10 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openCacheOwner } from '../src/adapters/cache/sqlite-cache.ts';
+import { openEmbeddedLog } from '../src/adapters/log/embedded-log.ts';
 import { openPipeline, type Pipeline } from '../src/cli/compose.ts';
+import { prepareDataDirectory } from '../src/cli/data-directory.ts';
 import { loadConfig } from '../src/config/load.ts';
 import type { Config } from '../src/config/options.ts';
 import type { NewRecord } from '../src/core/record.ts';
+import { createLogger } from '../src/observability/logger.ts';
 import { benchBatch, masterRows } from './corpus.ts';
 import { cpuUs, type Figure, parseFloorUs } from './figure.ts';
 
@@ -94,12 +98,7 @@ const open = (dataDirectory: string, config: Config) =>
 
 /** Puts master data and events in place; the chain is held back by opening it only afterwards. */
 async function preload(dataDirectory: string, config: Config, batches: readonly Buffer[]): Promise<void> {
-  const { openEmbeddedLog } = await import('../src/adapters/log/embedded-log.ts');
-  const { openCacheOwner } = await import('../src/adapters/cache/sqlite-cache.ts');
-  const { environmentPaths, prepareDataDirectory } = await import('../src/cli/data-directory.ts');
-  const { createLogger } = await import('../src/observability/logger.ts');
-  await prepareDataDirectory(dataDirectory, 'local');
-  const paths = environmentPaths(dataDirectory, 'local');
+  const paths = await prepareDataDirectory(dataDirectory, 'local');
   const cache = openCacheOwner(paths.cacheFile);
   for (const { dataset, key, value } of masterRows()) await cache.put(dataset, [{ key, value }]);
   await cache.close();

@@ -20,7 +20,7 @@ export interface EnvironmentPaths {
 }
 
 /** The paths of an environment below a data directory. */
-export function environmentPaths(dataDirectory: string, environment: string): EnvironmentPaths {
+function environmentPaths(dataDirectory: string, environment: string): EnvironmentPaths {
   const root = join(dataDirectory, environment);
   return {
     root,

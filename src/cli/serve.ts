@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '../config/environment.ts';
 import { configDigest } from '../config/load.ts';
 import type { Config, OptionKey } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
@@ -76,7 +76,7 @@ async function startServer(
   const meter = createIngestMeter();
   const token = await operatorToken(pipeline.paths);
   const onBug = (error: unknown) => logger.error({ err: error }, 'request failed');
-  const version = productVersion();
+  const version = packageVersion();
   const ingest = createIngest({
     config,
     append: record => appendBatch(pipeline, fullTopic(environment, 'telemetry.ingest'), record),
@@ -127,10 +127,4 @@ function untilSignal(): Promise<void> {
   process.once('SIGTERM', () => resolve());
   process.once('SIGINT', () => resolve());
   return promise;
-}
-
-/** The release that runs, from package.json. */
-export function productVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

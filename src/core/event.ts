@@ -58,11 +58,6 @@ export function didOf(event: TelemetryEvent): string | undefined {
   return textAt(event, 'dimensions', 'did') ?? textAt(event, 'context', 'did');
 }
 
-/** The tenant: `dimensions.channel`, else `context.channel`. */
-export function channelOf(event: TelemetryEvent): string | undefined {
-  return textAt(event, 'dimensions', 'channel') ?? textAt(event, 'context', 'channel');
-}
-
 /** The user: top-level `uid`, else `actor.id`. */
 export function actorIdOf(event: TelemetryEvent): string | undefined {
   return textAt(event, 'uid') ?? textAt(event, 'actor', 'id');

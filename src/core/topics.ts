@@ -57,10 +57,7 @@ export function fullTopic(environment: string, name: string): string {
   return `${environment}.${name}`;
 }
 
-/** The name without the environment's prefix; unchanged where it has none. */
+/** A topic's name without the environment's prefix (unchanged where it has none): the dataset of archives and tables. */
 export function bareTopic(environment: string, topic: string): string {
   return topic.startsWith(`${environment}.`) ? topic.slice(environment.length + 1) : topic;
 }
-
-/** A topic's dataset: its name without prefix; what archives and tables group by. */
-export const datasetOf = bareTopic;

@@ -43,7 +43,7 @@ export async function assertNothingLostOrDoubled(millrace: Millrace, report: Loa
 }
 
 /** Both conservation laws, as `status` shows them. */
-export function assertBalanced(status: StatusDocument): void {
+function assertBalanced(status: StatusDocument): void {
   for (const row of status.conservation) {
     assert.equal(row.received, row.emitted + row.rejected + row.dropped, JSON.stringify(row));
     assert.ok(row.balanced, JSON.stringify(row));

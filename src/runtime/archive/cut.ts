@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../../core/errors.ts';
 import type { ArchiveEntry, ArchiveIndex, GroupOffset, Log, ObjectStore } from '../../core/ports.ts';
-import { datasetOf, fullTopic } from '../../core/topics.ts';
+import { bareTopic, fullTopic } from '../../core/topics.ts';
 import { failpoint } from '../../observability/failpoint.ts';
 import { compress, decompress } from './codec.ts';
 import { encodeIntent, type Intent, type IntentObject } from './intent.ts';
@@ -45,7 +45,7 @@ export async function planCut(context: CutContext, range: OpenRange): Promise<Cu
   const objects: IntentObject[] = [];
   for (const [i, part] of parts.entries()) {
     const name = formatObjectName({
-      dataset: datasetOf(environment, topic),
+      dataset: bareTopic(environment, topic),
       date: part.date,
       partition,
       fromOffset,
