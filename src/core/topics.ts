@@ -57,7 +57,7 @@ export function fullTopic(environment: string, name: string): string {
   return `${environment}.${name}`;
 }
 
-/** A topic's name without the environment's prefix (unchanged where it has none): the dataset of archives and tables. */
+/** A topic's name without the environment's prefix, if it has it: the dataset of archives and tables. */
 export function bareTopic(environment: string, topic: string): string {
   return topic.startsWith(`${environment}.`) ? topic.slice(environment.length + 1) : topic;
 }
