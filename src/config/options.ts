@@ -50,7 +50,7 @@ export const OPTIONS = {
     'A refused body is read this far before the connection closes.',
     0,
   ),
-  'ingest.inFlightBytesMax': integer(64 * MIB, 'Bodies held in memory at once; more is 503.', MIB),
+  'ingest.inFlightBytesMax': integer(32 * MIB, 'Bodies held in memory at once; more is 503.', MIB),
   'ingest.tokens': list([], 'References (env:NAME or file:PATH) to tokens that ingest asks for; none: open.'),
   'ingest.allowedOrigins': text('*', 'Access-Control-Allow-Origin of the ingest routes.'),
   'ingest.dataset': text('sb-telemetry', 'dataset written into batches that name none.'),

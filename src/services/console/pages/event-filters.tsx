@@ -1,3 +1,4 @@
+import { useEffect, useState } from 'preact/hooks';
 import { setFilters } from '../state/place.ts';
 
 const FIELDS: readonly (readonly [name: string, label: string])[] = [
@@ -22,23 +23,42 @@ const RANGES: Readonly<Record<string, readonly [label: string, ms: number]>> = {
   '7d': ['Last 7 days', 7 * 24 * 60 * MINUTE_MS],
 };
 
+/**
+ * A filter by text. What is being typed is kept here until it is done: the page is drawn anew each second, and a
+ * field that shows the address alone would drop it then.
+ */
+function TextFilter(props: {
+  readonly name: string;
+  readonly label: string;
+  readonly value: string;
+  readonly isFirst: boolean;
+}) {
+  const { name, label, value, isFirst } = props;
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input
+        type="search"
+        spellcheck={false}
+        autocomplete="off"
+        data-first={isFirst ? 'filter' : undefined}
+        value={text}
+        onInput={event => setText(event.currentTarget.value)}
+        onChange={event => setFilters({ [name]: event.currentTarget.value.trim(), id: undefined })}
+      />
+    </label>
+  );
+}
+
 /** What a search is narrowed by; every change is in the address at once. */
 export function EventFilters({ query }: { readonly query: Readonly<Record<string, string>> }) {
   const { range } = query;
   return (
     <search class="filters">
       {FIELDS.map(([name, label], index) => (
-        <label key={name} class="field">
-          <span>{label}</span>
-          <input
-            type="search"
-            spellcheck={false}
-            autocomplete="off"
-            data-first={index === 0 ? 'filter' : undefined}
-            value={query[name] ?? ''}
-            onChange={event => setFilters({ [name]: event.currentTarget.value.trim(), id: undefined })}
-          />
-        </label>
+        <TextFilter key={name} label={label} isFirst={index === 0} value={query[name] ?? ''} name={name} />
       ))}
       <label class="field">
         <span>Outcome</span>

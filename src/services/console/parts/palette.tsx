@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { bareName } from '../model/format.ts';
 import { canSample, curlText, sendSample } from '../pages/first-run.tsx';
 import { copyText, say } from '../state/hand-out.ts';
@@ -20,7 +20,8 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState('');
   const [active, setActive] = useState(0);
-  useEffect(() => dialog.current?.showModal(), []);
+  // Before anything else happens: what is typed right after the shortcut must land in the box.
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   const all = useMemo(allCommands, []);
   const found = matching(all, text);
   const run = (command: Command | undefined): void => {
