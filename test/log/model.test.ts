@@ -159,7 +159,9 @@ class Model {
     if (how === 'closed') await this.#log.close();
     const before = this.#directory();
     this.#opened += 1;
-    cpSync(before, this.#directory(), { recursive: true });
+    // A checkpoint may be on its way: its temporary file can be gone between being listed and being copied.
+    const filter = (file: string): boolean => !file.endsWith('.new');
+    cpSync(before, this.#directory(), { recursive: true, filter });
     await this.#log.close();
     rmSync(before, { recursive: true });
     if (how === 'without checkpoint') rmSync(join(this.#directory(), 'checkpoint'), { force: true });
