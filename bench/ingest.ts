@@ -7,9 +7,9 @@ import { promisify } from 'node:util';
 import type { Figure } from './figure.ts';
 
 const execute = promisify(execFile);
-const DURATION_MS = 6_000;
+const DURATION_MS = 5_000;
 const CONNECTIONS = 32;
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 interface Load {
   readonly name: string;
