@@ -3,7 +3,7 @@ import { openTableReader } from '../adapters/tables/sqlite-reader.ts';
 import type { Config } from '../config/options.ts';
 import type { Backend, StatusDocument, TailDocument } from '../core/documents.ts';
 import { MillraceError } from '../core/errors.ts';
-import type { Json } from '../core/event.ts';
+import { type Json, textAt } from '../core/event.ts';
 import { HEADER } from '../core/headers.ts';
 import { partitionOf } from '../core/partition.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
@@ -170,10 +170,8 @@ async function produce(
 function producedRecord(value: Uint8Array, timeMs: number): NewRecord {
   const event = parseObject(value);
   if (event === undefined) return { key: null, timeMs, headers: { [HEADER.malformed]: '1' }, value };
-  const params = event['params'];
-  const did = typeof params === 'object' && params !== null && 'did' in params ? params.did : undefined;
-  const key = [event['did'], did, event['mid']].find(text => typeof text === 'string' && text !== '');
-  return { key: typeof key === 'string' ? key : null, timeMs, headers: {}, value };
+  const key = textAt(event, 'did') ?? textAt(event, 'params', 'did') ?? textAt(event, 'mid') ?? null;
+  return { key, timeMs, headers: {}, value };
 }
 
 function unknownTopic(topic: string): MillraceError {

@@ -4,6 +4,7 @@ import type { Cache, Sighting, StateStore } from '../core/ports.ts';
 import type { LogRecord } from '../core/record.ts';
 import { bareTopic } from '../core/topics.ts';
 import { type ChainInput, type ChainOptions, type ChainOutput, type ChainResult, runChain } from './chain.ts';
+import { addCounters } from './counters.ts';
 import { decodeRecord } from './decode.ts';
 
 /**
@@ -39,7 +40,7 @@ export async function runRecords(
   }
   const result = await runChain(options, inputs);
   if (unreadable.length === 0) return result;
-  for (const [name, delta] of Object.entries(result.counters)) counters[name] = (counters[name] ?? 0) + delta;
+  addCounters(counters, result.counters);
   return { outputs: [...result.outputs, ...unreadable], marks: result.marks, counters };
 }
 

@@ -15,6 +15,7 @@ import type {
   Verdict,
 } from '../core/job.ts';
 import type { Source } from '../core/record.ts';
+import { addCounters } from './counters.ts';
 import type { Origin } from './encode.ts';
 
 /** What goes to a stored topic, or was dropped. */
@@ -277,7 +278,7 @@ function processOrBisect(job: Job, batch: readonly Item[], reads: Reads): JobRes
     return {
       verdicts: [...first.verdicts, ...second.verdicts],
       marks: [...first.marks, ...second.marks],
-      counters: addCounters(first.counters, second.counters),
+      counters: addCounters({ ...first.counters }, second.counters),
     };
   }
 }
@@ -296,13 +297,4 @@ function rejectAsBug(job: Job, item: Item, error: unknown): JobResult {
   const emission = { topic: job.unreadableTopic, key: null, event: item.event };
   const outcome = { kind: 'reject', code: 'ERR_JOB_BUG', reason, pointer: null, emission } as const;
   return { verdicts: [{ outcomes: [outcome], derived: [] }], marks: [], counters: {} };
-}
-
-function addCounters(
-  a: Readonly<Record<string, number>>,
-  b: Readonly<Record<string, number>>,
-): Readonly<Record<string, number>> {
-  const sum: Record<string, number> = { ...a };
-  for (const [name, delta] of Object.entries(b)) sum[name] = (sum[name] ?? 0) + delta;
-  return sum;
 }

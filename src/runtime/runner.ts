@@ -7,6 +7,7 @@ import type { Logger } from '../observability/logger.ts';
 import { type Pause, retryUnavailable } from './back-off.ts';
 import { readPlanned, runRecords } from './batch.ts';
 import type { ChainOutput } from './chain.ts';
+import { addCounters } from './counters.ts';
 import { encodeEvent } from './encode.ts';
 import type { Segment } from './segments.ts';
 
@@ -134,9 +135,7 @@ async function processBatch(
     batch.isMarked = true;
     if (handed.marks !== null) batch.marks.push(handed.marks);
     for (const output of result.outputs) batch.appends.add(output);
-    for (const [name, delta] of Object.entries(result.counters)) {
-      batch.counters[name] = (batch.counters[name] ?? 0) + delta;
-    }
+    addCounters(batch.counters, result.counters);
   }
   return batch;
 }

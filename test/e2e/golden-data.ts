@@ -5,6 +5,27 @@ import { ROOT } from './millrace.ts';
 
 const FOLDER = join(process.env['MILLRACE_SHARED_DATA'] ?? join(ROOT, '../shared/data'), 'golden');
 
+/** Counts of the reproduced F2 column; topics between fused jobs are counted, not stored. */
+export const GOLDEN_COUNTS: Readonly<Record<string, number>> = {
+  'telemetry.ingest': 3,
+  'telemetry.raw': 19,
+  'telemetry.extractor.duplicate': 1,
+  'telemetry.extractor.failed': 0,
+  'telemetry.assess.raw': 2,
+  'telemetry.failed': 3,
+  'telemetry.duplicate': 3,
+  'telemetry.audit': 1,
+  'druid.events.log': 3,
+  'telemetry.error': 1,
+  'druid.events.error': 1,
+  'telemetry.unique': 17,
+  'telemetry.unique.primary': 10,
+  'telemetry.unique.secondary': 7,
+  'telemetry.denorm': 15,
+  'druid.events.telemetry': 13,
+  'druid.events.summary': 0,
+};
+
 /** Why the golden tests cannot run, or false. */
 export const goldenMissing = existsSync(FOLDER)
   ? false

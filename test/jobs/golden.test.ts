@@ -8,7 +8,7 @@ import type { LogRecord } from '../../src/core/record.ts';
 import { createJobs } from '../../src/jobs/index.ts';
 import { readPlanned, runRecords } from '../../src/runtime/batch.ts';
 import type { ChainOutput } from '../../src/runtime/chain.ts';
-import { goldenCache, goldenMissing, goldenPath } from '../e2e/golden-data.ts';
+import { GOLDEN_COUNTS, goldenCache, goldenMissing, goldenPath } from '../e2e/golden-data.ts';
 import { depsOf, OPTIONS } from './run-job.ts';
 
 /** What a whole run leaves: outputs in order, and the sum of the counters. */
@@ -87,26 +87,9 @@ const skip = goldenMissing;
 
 test('golden batches: the counts of the newest generation', { skip }, async () => {
   const run = await runFile('flink_golden_dataset.json', '2020-04-23T00:00:00Z', { withCache: true });
-  assertTopics(run, {
-    'telemetry.raw': 19,
-    'telemetry.log': 1,
-    'telemetry.extractor.duplicate': 1,
-    'telemetry.extractor.failed': 0,
-    'telemetry.assess.raw': 2,
-    'telemetry.failed': 3,
-    'telemetry.duplicate': 3,
-    'telemetry.audit': 1,
-    'druid.events.log': 3,
-    'telemetry.error': 1,
-    'druid.events.error': 1,
-    'telemetry.unique': 17,
-    'telemetry.unique.primary': 10,
-    'telemetry.unique.secondary': 7,
-    'telemetry.denorm': 15,
-    'telemetry.denorm.error': 1,
-    'druid.events.telemetry': 13,
-    'druid.events.summary': 0,
-  });
+  // The records of the input topic are what was put there, not what a job emitted.
+  const { 'telemetry.ingest': _, ...counts } = GOLDEN_COUNTS;
+  assertTopics(run, { ...counts, 'telemetry.log': 1, 'telemetry.denorm.error': 1 });
   assert.equal(run.counters['dedup.duplicate_event_count'], 1);
   assert.equal(run.counters['route.duplicate_event_count'], 2);
   assert.equal(run.counters['denormalise.events_expired'], 1);
