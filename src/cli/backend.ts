@@ -88,7 +88,7 @@ async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<St
     edges: edgeRows(ledger),
     counters: state.counters,
     quarantined: state.quarantined,
-    idle: pipeline.log.isIdle(),
+    idle: await pipeline.log.isIdle(),
   };
 }
 

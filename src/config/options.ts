@@ -23,6 +23,14 @@ const integer = (fallback: number, does: string, min = 0, max = Number.MAX_SAFE_
 const text = (fallback: string, does: string) => ({ type: 'text', fallback, does }) as const;
 const toggle = (fallback: boolean, does: string) => ({ type: 'switch', fallback, does }) as const;
 const list = (fallback: readonly string[], does: string) => ({ type: 'list', fallback, does }) as const;
+const secret = (does: string) => ({ type: 'secret', fallback: '', does }) as const;
+const target = (server: string) =>
+  ({
+    type: 'text',
+    fallback: 'external',
+    oneOf: ['host', 'external'],
+    does: `host: ${server} is installed and run on this machine; external: it is there already.`,
+  }) as const;
 
 /** Every configuration key, `section.keyWithUnit`. The reference and `config` are made from this table. */
 export const OPTIONS = {
@@ -55,6 +63,12 @@ export const OPTIONS = {
   'ingest.allowedOrigins': text('*', 'Access-Control-Allow-Origin of the ingest routes.'),
   'ingest.dataset': text('sb-telemetry', 'dataset written into batches that name none.'),
 
+  'log.adapter': {
+    type: 'text',
+    fallback: 'embedded',
+    oneOf: ['embedded', 'kafka'],
+    does: 'Where records lie: files of this process, or Apache Kafka.',
+  },
   'log.partitions': integer(1, 'Partitions of each topic; may grow, never shrink.', 1, 256),
   'log.segmentBytes': integer(64 * MIB, 'Size at which a segment file is closed.', 64 * 1024),
   'log.retentionMs': integer(
@@ -70,6 +84,56 @@ export const OPTIONS = {
   'log.behindBytesMax': integer(4 * 1024 * MIB, 'Unprocessed bytes at which ingest answers 503.', MIB),
   'log.freeBytesMin': integer(256 * MIB, 'Free disk space below which ingest answers 503.', 0),
   'log.queueBytesMax': integer(64 * MIB, 'Bytes waiting for one sync; more is refused.', MIB),
+
+  'kafka.target': target('Kafka'),
+  'kafka.brokers': list([], 'Addresses, host:port. Empty where target is host.'),
+  'kafka.generation': {
+    type: 'text',
+    fallback: 'kraft',
+    oneOf: ['kraft', 'zookeeper'],
+    does: 'What is started on the host: Kafka 4 by itself, or Kafka 3.9 with ZooKeeper.',
+  },
+  'kafka.nodes': integer(1, 'Brokers started on the host; three survive the loss of one.', 1, 3),
+  'kafka.tls': toggle(false, 'Whether connections are encrypted.'),
+  'kafka.caFile': text(
+    '',
+    'PEM file of the authority that signed the brokers; empty: those the system trusts.',
+  ),
+  'kafka.mechanism': {
+    type: 'text',
+    fallback: 'scram-sha-512',
+    oneOf: ['scram-sha-256', 'scram-sha-512'],
+    does: 'SASL mechanism where kafka.username is set.',
+  },
+  'kafka.username': text('', 'User of the pipeline; empty: no login.'),
+  'kafka.password': secret('Password of the user.'),
+  'kafka.replication': integer(1, 'Copies of each topic that is created.', 1, 7),
+  'kafka.minInsync': integer(1, 'Copies that must hold a record before it is acknowledged.', 1, 7),
+  'kafka.workers': integer(
+    1,
+    'Processes of the chain that up starts; more may join as millrace worker.',
+    0,
+    64,
+  ),
+  'kafka.requestMsMax': integer(
+    5_000,
+    'Longest a write waits for the brokers; ingest answers 503 then.',
+    100,
+  ),
+
+  'state.adapter': {
+    type: 'text',
+    fallback: 'embedded',
+    oneOf: ['embedded', 'redis'],
+    does: 'Where first sightings are kept: memory and files of this process, or Redis.',
+  },
+  'redis.target': target('Redis'),
+  'redis.host': text('127.0.0.1', 'Address of Redis.'),
+  'redis.port': integer(6379, 'Port of Redis; where target is host, the one it is given.', 1, 65535),
+  'redis.tls': toggle(false, 'Whether connections are encrypted.'),
+  'redis.caFile': text('', 'PEM file of the authority that signed Redis; empty: those the system trusts.'),
+  'redis.username': text('', 'ACL user; empty: the default user.'),
+  'redis.password': secret('Password of the user.'),
 
   'extract.eventBytesMax': integer(
     1_048_576,
@@ -128,9 +192,34 @@ export const OPTIONS = {
   'archive.objectBytes': integer(16 * MIB, 'Uncompressed bytes at which an object is written.', 1024),
   'archive.openBytesMax': integer(64 * MIB, 'Uncompressed bytes held open over all topics.', MIB),
   'archive.openMsMax': integer(300_000, 'Longest a record waits for its object.', 1000),
+  'tables.adapter': {
+    type: 'text',
+    fallback: 'sqlite',
+    oneOf: ['sqlite', 'postgresql'],
+    does: 'Where the queryable tables lie: a file of this process, or PostgreSQL.',
+  },
   'tables.enabled': toggle(true, 'Whether events are kept in queryable tables.'),
   'tables.retentionDays': integer(7, 'Days that rows stay in the tables.', 1, 36_500),
   'tables.batchRowsMax': integer(2000, 'Rows of one transaction.', 1, 100_000),
+  'postgres.target': target('PostgreSQL'),
+  'postgres.host': text('127.0.0.1', 'Address of PostgreSQL.'),
+  'postgres.port': integer(5432, 'Port of PostgreSQL; where target is host, the one it is given.', 1, 65535),
+  'postgres.database': text('millrace', 'Database of the tables.'),
+  'postgres.username': text('millrace', 'User that owns the tables.'),
+  'postgres.password': secret('Password of the user.'),
+  'postgres.tls': toggle(false, 'Whether connections are encrypted.'),
+  'postgres.caFile': text(
+    '',
+    'PEM file of the authority that signed PostgreSQL; empty: those the system trusts.',
+  ),
+  'postgres.poolMax': integer(8, 'Connections of one process.', 2, 200),
+  'postgres.statementMsMax': integer(30_000, 'Longest a statement of the sinks may take.', 100, HOUR_MS),
+  'cache.adapter': {
+    type: 'text',
+    fallback: 'sqlite',
+    oneOf: ['sqlite', 'redis'],
+    does: 'Where master data lies: a file of this process, or Redis.',
+  },
   'cache.rowsMax': integer(200_000, 'Master data rows held in memory by the jobs.', 1),
   'cache.bytesMax': integer(128 * MIB, 'JSON text of the master data rows held in memory by the jobs.', MIB),
 
@@ -138,6 +227,13 @@ export const OPTIONS = {
   'query.rowsMax': integer(10_000, 'Most rows of an answer; the rest is cut and said so.', 1, 1_000_000),
   'query.memoryBytesMax': integer(512 * MIB, 'Memory of one query.', 16 * MIB),
   'query.concurrentMax': integer(2, 'Queries that run at once; others wait.', 1, 64),
+
+  'host.portBase': integer(
+    0,
+    'First port of the servers started on the host; 0 picks a free block once and remembers it.',
+    0,
+    65_000,
+  ),
 
   'observability.logLevel': {
     type: 'text',

@@ -1,4 +1,16 @@
-import type { ArchiveObject, OffsetRange } from './documents.ts';
+import type {
+  ArchiveObject,
+  EventDocument,
+  EventFilter,
+  EventsDocument,
+  FailedDocument,
+  FailedEventDocument,
+  FailedFilter,
+  OffsetRange,
+  QueryDocument,
+  TraceDocument,
+} from './documents.ts';
+import type { MillraceError } from './errors.ts';
 import type { JsonObject } from './event.ts';
 import type { CacheKey, Dataset, Mark, MarkKey } from './job.ts';
 import type { LogRecord, NewRecord, Source } from './record.ts';
@@ -109,6 +121,17 @@ export interface Log {
   close(): Promise<void>;
 }
 
+/** A log as the process that serves HTTP holds it. */
+export interface ServedLog extends Log {
+  /**
+   * Why nothing may be accepted from outside now, or null. Costs a comparison; the look at disk, lag or broker
+   * behind it is a moment old.
+   */
+  admission(): MillraceError | null;
+  /** True when every group has been handed everything durable and has come back for more. */
+  isIdle(): boolean | Promise<boolean>;
+}
+
 /** What a mark says of the first sighting of its key. */
 export interface Sighting {
   /** From this time on (an event's `nowMs`) the key counts as new again. */
@@ -127,9 +150,11 @@ export interface StateStore {
   seen(keys: readonly MarkKey[]): Promise<readonly (Sighting | undefined)[]>;
   /**
    * Called for each batch, marks or none, before its commit; with `isMore` for further marks of the same batch,
-   * which must not wait for other batches: these may wait for this one.
+   * which must not wait for other batches: these may wait for this one. `conflict`: another process has marked
+   * one of the keys since they were looked up, so the events must be looked at again; marks that were set by
+   * then hold their own positions and let their events pass.
    */
-  mark(marks: readonly Mark[], isMore?: boolean): Promise<Uint8Array | null>;
+  mark(marks: readonly Mark[], isMore?: boolean): Promise<Uint8Array | null | 'conflict'>;
   /** Called once for each batch, when the commit that carried its marks is durable at `position`. */
   committed(position: number): Promise<void>;
   close(): Promise<void>;
@@ -187,4 +212,32 @@ export interface ArchiveIndex {
   addEntries(entries: readonly ArchiveEntry[]): Promise<void>;
   /** Undefined where the object is not recorded. */
   findEntry(object: string): Promise<ArchiveEntry | undefined>;
+}
+
+/** What is looked up in the tables by key; everything else goes through a {@link QueryRunner}. */
+export interface TableReader {
+  /** All that is known of an event; no sighting where nothing is. Names at most 200 rows of each relation. */
+  trace(mid: string): Promise<TraceDocument>;
+  /**
+   * Rejected events, newest first. `limit` is 100 where it is absent, 1000 at most; `after` takes the `next` of
+   * the page before. Throws ERR_REQUEST_INVALID for an `after` that is none.
+   */
+  failed(filter: FailedFilter): Promise<FailedDocument>;
+  /** One rejected event; throws ERR_NOT_FOUND. */
+  failedEvent(id: string): Promise<FailedEventDocument>;
+  /** Events of every outcome, newest first; `limit` and `after` as for `failed`. */
+  events(filter: EventFilter): Promise<EventsDocument>;
+  /** One event with its record; throws ERR_NOT_FOUND. */
+  event(id: string): Promise<EventDocument>;
+  /** When the last event arrived that left the chain, and the last that was rejected; null for none. */
+  lastTimes(): Promise<{ readonly receivedAtMs: number | null; readonly rejectedAtMs: number | null }>;
+  /** Bytes that the tables take. */
+  sizeBytes(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Runs the SQL of users: reads the relations and nothing else, under a deadline, a row cap and a memory cap. */
+export interface QueryRunner {
+  run(sql: string): Promise<QueryDocument>;
+  close(): Promise<void>;
 }

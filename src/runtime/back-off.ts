@@ -17,7 +17,8 @@ export interface RetryOptions {
 
 /**
  * Calls until it succeeds or the signal aborts (undefined then). Only `unavailable` errors are tried again,
- * after a growing, jittered pause; there is no last try, because giving up would lose or mislabel events.
+ * after a growing, jittered pause; there is no last try, because giving up would lose or mislabel events. Who was
+ * fenced off never gets its place back: that error is thrown on.
  */
 export async function retryUnavailable<T>(
   { logger, pause = pauseMs }: RetryOptions,
@@ -31,6 +32,7 @@ export async function retryUnavailable<T>(
       return await call();
     } catch (error) {
       if (!(error instanceof MillraceError) || error.kind !== 'unavailable') throw error;
+      if (error.code === 'ERR_LOG_FENCED') throw error;
       if (signal.aborted) return undefined;
       logger.warn({ code: error.code, why: error.why, delayMs }, 'store unavailable, trying again');
       await pause(delayMs * (0.5 + Math.random() / 2), signal);

@@ -126,16 +126,20 @@ async function processBatch(
   const offsets = offsetsAfter(segment.group, poll.records);
   const batch: Batch = { appends: new Appends(options), offsets, marks: [], counters: {}, isMarked: false };
   for (const chunk of chunksOf(poll.records, options.chunkBytes ?? CHUNK_BYTES)) {
-    const result = await retryUnavailable(options, poll.signal, () => runRecords(chain, environment, chunk));
-    if (result === undefined || !(await poll.committing)) return undefined;
-    const handed = await retryUnavailable(options, poll.signal, async () => ({
-      marks: await state.mark(result.marks, batch.isMarked),
-    }));
-    if (handed === undefined) return undefined;
+    const processed = await retryUnavailable(options, poll.signal, async () => {
+      // Ends: each turn meets at least one key that another process marked since the turn before.
+      while (true) {
+        const result = await runRecords(chain, environment, chunk);
+        if (!(await poll.committing)) return null;
+        const marks = await state.mark(result.marks, batch.isMarked);
+        if (marks !== 'conflict') return { result, marks };
+      }
+    });
+    if (processed === undefined || processed === null) return undefined;
     batch.isMarked = true;
-    if (handed.marks !== null) batch.marks.push(handed.marks);
-    for (const output of result.outputs) batch.appends.add(output);
-    addCounters(batch.counters, result.counters);
+    if (processed.marks !== null) batch.marks.push(processed.marks);
+    for (const output of processed.result.outputs) batch.appends.add(output);
+    addCounters(batch.counters, processed.result.counters);
   }
   return batch;
 }

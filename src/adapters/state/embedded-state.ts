@@ -29,14 +29,19 @@ export interface EmbeddedStateOptions {
   readonly isDue?: (logBytes: number, tableBytes: number) => boolean;
 }
 
+/** A store that one process owns: marks never conflict. */
+export interface EmbeddedState extends StateStore {
+  /** Keys that are remembered. */
+  readonly count: number;
+  mark(marks: readonly Mark[], isMore?: boolean): Promise<Uint8Array | null>;
+}
+
 /**
  * The in-process store of first sightings: exact (128-bit digests under a secret seed), rebuilt at start from
  * its snapshot plus the marks in the log after it. Marks become durable inside the log's commit, together with
  * the outputs they stand for, so neither can exist without the other.
  */
-export async function openEmbeddedState(
-  options: EmbeddedStateOptions,
-): Promise<StateStore & { readonly count: number }> {
+export async function openEmbeddedState(options: EmbeddedStateOptions): Promise<EmbeddedState> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const digestOf = await createDigest(options);
   const snapshot = await loadSnapshot(options.directory, options.warn);
