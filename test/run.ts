@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { relative } from 'node:path';
 import { run } from 'node:test';
 import { PACKAGE_ROOT } from '../src/config/environment.ts';
@@ -54,35 +55,46 @@ interface FileState {
 }
 const files = new Map<string, FileState>();
 
-const stream = run({
-  cwd: PACKAGE_ROOT,
-  files: byName ? [...candidates] : [...named],
-  concurrency: 2,
-  isolation: 'process',
-  execArgv: ['--disable-warning=ExperimentalWarning'],
-  timeout: 900_000,
-  ...(byName ? { testNamePatterns: [new RegExp(name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'i')] } : {}),
-});
+const isTimed = (path: string) => path.endsWith('.timed.e2e.test.ts');
+const chosen = byName ? candidates : named;
+await runFiles(
+  chosen.filter(path => !isTimed(path)),
+  2,
+);
+await runFiles(chosen.filter(isTimed), 1);
+// A file that cannot be loaded has no summary of its own.
+for (const [file, state] of files) printOutput(file, state);
+for (const line of skipped) print(`skipped: ${line}`);
+print(`${totals.passed} passed, ${totals.failed} failed, ${skipped.length} skipped`);
+process.exitCode = totals.failed > 0 || totals.passed + skipped.length === 0 ? 1 : 0;
 
-stream.on('test:pass', report => settle(report, false));
-stream.on('test:fail', report => settle(report, true));
-stream.on('test:stdout', ({ file, message }) => keep(file, message));
-stream.on('test:stderr', ({ file, message }) => keep(file, message));
-stream.on('test:summary', ({ file, duration_ms }) => {
-  if (file === undefined) return;
-  const state = stateOf(file);
-  printOutput(file, state);
-  if (state.counted)
-    print(`${state.failed ? 'FAIL' : 'ok  '} ${pathOf(file)} (${Math.round(duration_ms)} ms)`);
-});
-stream.on('end', () => {
-  // A file that cannot be loaded has no summary of its own.
-  for (const [file, state] of files) printOutput(file, state);
-  for (const line of skipped) print(`skipped: ${line}`);
-  print(`${totals.passed} passed, ${totals.failed} failed, ${skipped.length} skipped`);
-  process.exitCode = totals.failed > 0 || totals.passed + skipped.length === 0 ? 1 : 0;
-});
-stream.resume();
+/** Runs files, so many at once; resolves when all have ended. */
+async function runFiles(paths: readonly string[], concurrency: number): Promise<void> {
+  // The runner takes no file for all files.
+  if (paths.length === 0) return;
+  const stream = run({
+    cwd: PACKAGE_ROOT,
+    files: [...paths],
+    concurrency,
+    isolation: 'process',
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    timeout: 900_000,
+    ...(byName ? { testNamePatterns: [new RegExp(name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'i')] } : {}),
+  });
+  stream.on('test:pass', report => settle(report, false));
+  stream.on('test:fail', report => settle(report, true));
+  stream.on('test:stdout', ({ file, message }) => keep(file, message));
+  stream.on('test:stderr', ({ file, message }) => keep(file, message));
+  stream.on('test:summary', ({ file, duration_ms }) => {
+    if (file === undefined) return;
+    const state = stateOf(file);
+    printOutput(file, state);
+    if (state.counted)
+      print(`${state.failed ? 'FAIL' : 'ok  '} ${pathOf(file)} (${Math.round(duration_ms)} ms)`);
+  });
+  stream.resume();
+  await once(stream, 'end');
+}
 
 /** Counts a test that has none below it. Children are reported before their parent. */
 function settle(report: Report, hasFailed: boolean): void {

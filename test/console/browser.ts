@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { Millrace } from '../e2e/millrace.ts';
@@ -117,4 +118,10 @@ export function anEvent(mid: string, changes: object = {}): Readonly<Record<stri
     edata: { type: 'view', pageid: 'home', uri: '/' },
     ...changes,
   };
+}
+
+/** Closes what was opened; fails where the browser told of an error, a dialog or a breach of the policy. */
+export async function closePage({ page, troubles }: OpenedPage): Promise<void> {
+  await page.context().close();
+  assert.deepEqual(troubles, []);
 }

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { bareName } from '../model/format.ts';
 import { canSample, curlText, sendSample } from '../pages/first-run.tsx';
 import { copyText, say } from '../state/hand-out.ts';
@@ -22,8 +22,8 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   const [active, setActive] = useState(0);
   // Before anything else happens: what is typed right after the shortcut must land in the box.
   useLayoutEffect(() => dialog.current?.showModal(), []);
-  const all = useMemo(allCommands, []);
-  const found = matching(all, text);
+  // Made anew at each render: what the pipeline has is heard of after the page opens, and may be heard of later.
+  const found = matching(allCommands(), text);
   const run = (command: Command | undefined): void => {
     if (command === undefined) return;
     dialog.current?.close();
