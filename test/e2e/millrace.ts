@@ -24,20 +24,23 @@ export interface Finished {
 /** A data directory with the real command line on it: what the end-to-end tests drive. */
 export class Millrace {
   readonly data: string;
+  readonly environment: string;
   readonly #flags: readonly string[];
   #server: ChildProcess | undefined;
   #stderr = '';
 
-  private constructor(data: string, flags: readonly string[]) {
+  private constructor(data: string, environment: string, flags: readonly string[]) {
     this.data = data;
+    this.environment = environment;
     this.#flags = flags;
   }
 
   /** An empty data directory; `sets` are passed to `up` as `--set`. */
-  static async create(sets: readonly string[] = []): Promise<Millrace> {
+  static async create(sets: readonly string[] = [], environment = 'local'): Promise<Millrace> {
     const data = await mkdtemp(join(tmpdir(), 'millrace-e2e-'));
     return new Millrace(
       data,
+      environment,
       sets.flatMap(set => ['--set', set]),
     );
   }
@@ -58,8 +61,8 @@ export class Millrace {
 
   /** Runs `millrace up` and leaves it to itself: it may well end before it serves. */
   start(sets: readonly string[] = [], port = '0'): ChildProcess {
-    const flags = [...this.#flags, ...sets.flatMap(set => ['--set', set])];
-    const server = spawn(BIN, ['up', '--port', port, '--data', this.data, ...flags], {
+    const flags = [...this.#place(), ...this.#flags, ...sets.flatMap(set => ['--set', set])];
+    const server = spawn(BIN, ['up', '--port', port, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#server = server;
@@ -85,11 +88,13 @@ export class Millrace {
   }
 
   async url(): Promise<string> {
-    return (JSON.parse(await readFile(join(this.data, 'local/serving.json'), 'utf8')) as { url: string }).url;
+    return (
+      JSON.parse(await readFile(join(this.data, this.environment, 'serving.json'), 'utf8')) as { url: string }
+    ).url;
   }
 
   async token(): Promise<string> {
-    return (await readFile(join(this.data, 'local/token'), 'utf8')).trim();
+    return (await readFile(join(this.data, this.environment, 'token'), 'utf8')).trim();
   }
 
   /** A request to the API with the token. */
@@ -101,7 +106,7 @@ export class Millrace {
 
   /** Runs one command to its end. */
   async run(args: readonly string[], input?: string): Promise<Finished> {
-    const child = spawn(BIN, [...args, '--data', this.data], { stdio: 'pipe' });
+    const child = spawn(BIN, [...args, ...this.#place()], { stdio: 'pipe' });
     child.stdin.on('error', () => {});
     child.stdin.end(input ?? '');
     let [stdout, stderr] = ['', ''];
@@ -142,7 +147,8 @@ export class Millrace {
   /** Records ever committed by topic, without prefix. */
   async counts(): Promise<Record<string, number>> {
     const { topics } = (await (await this.fetch('/v1/topics')).json()) as TopicsDocument;
-    return Object.fromEntries(topics.map(({ topic, records }) => [topic.replace(/^local\./, ''), records]));
+    const prefix = `${this.environment}.`;
+    return Object.fromEntries(topics.map(({ topic, records }) => [topic.replace(prefix, ''), records]));
   }
 
   /** SIGTERM; resolves with the exit code once the process is gone. */
@@ -161,6 +167,10 @@ export class Millrace {
     await rm(this.data, { recursive: true, force: true });
   }
 
+  #place(): readonly string[] {
+    return ['--data', this.data, '--env', this.environment];
+  }
+
   async #end(signal: NodeJS.Signals): Promise<number | null> {
     const server = this.#server;
     if (server === undefined) return null;
@@ -173,7 +183,9 @@ export class Millrace {
 
   async #isServing(pid: number): Promise<boolean> {
     try {
-      const serving = JSON.parse(await readFile(join(this.data, 'local/serving.json'), 'utf8')) as {
+      const serving = JSON.parse(
+        await readFile(join(this.data, this.environment, 'serving.json'), 'utf8'),
+      ) as {
         pid: number;
         url: string;
       };
