@@ -1,46 +1,34 @@
-import { openCacheReader } from '../adapters/cache/sqlite-cache.ts';
-import { connectLog } from '../adapters/log/remote-log.ts';
-import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
 import { createLogger } from '../observability/logger.ts';
 import { changeLayout } from '../runtime/layout-change.ts';
 import { type RunnerOptions, startRunner } from '../runtime/runner.ts';
 import type { Segment } from '../runtime/segments.ts';
 import { composeJobs, composeLayout } from './compose-jobs.ts';
+import { openChainStores } from './compose-stores.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
-/** What the chain's thread answers. */
+/** What the chain's worker answers. */
 export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 
-/** Starts the stream jobs in this thread; resolves when they read. */
-export async function startChain({ config, environment, paths, log: shared, cacheVersion }: WorkerSetup) {
+/** Starts the stream jobs in this thread or process; resolves when they read. */
+export async function startChain(setup: WorkerSetup) {
+  const { config, environment } = setup;
   const logger = createLogger(config['observability.logLevel'], 'chain');
   const jobs = await composeJobs(config);
   const layout = composeLayout(jobs, config);
-  const log = connectLog(shared);
-  const cache = openCacheReader(paths.cacheFile, cacheVersion, {
-    rowsMax: config['cache.rowsMax'],
-    bytesMax: config['cache.bytesMax'],
-  });
-  const state = await openEmbeddedState({
-    directory: paths.state,
-    ttlMs: config['dedup.ttlMs'],
-    marksFrom: position => log.marksFrom(position),
-    keepFrom: position => log.keepFrom('dedup', position),
-    warn: (message, fields) => logger.warn(fields, message),
-  });
+  const stores = await openChainStores(setup, logger);
   const common: Omit<RunnerOptions, 'segment'> = {
     isStored: layout.isStored,
     environment,
-    log,
-    state,
-    cache,
+    log: stores.log,
+    state: stores.state,
+    cache: stores.cache,
     limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
     logger,
   };
   const drain = async (segment: Segment, isStored: RunnerOptions['isStored']) => {
     await (await startRunner({ ...common, segment, isStored, endsCaughtUp: true })).done;
   };
-  await changeLayout({ log, layout, jobs, environment, drain });
+  await changeLayout({ log: stores.log, layout, jobs, environment, drain });
   const runners = await Promise.all(layout.segments.map(segment => startRunner({ ...common, segment })));
   for (const runner of runners) {
     // A segment that cannot go on takes the process down: what it had not committed is processed again after it.
@@ -49,12 +37,10 @@ export async function startChain({ config, environment, paths, log: shared, cach
     });
   }
   return {
-    markCount: () => state.count,
+    markCount: () => stores.markCount(),
     stop: async () => {
       await Promise.all(runners.map(runner => runner.stop()));
-      await state.close();
-      await cache.close();
-      await log.close();
+      await stores.close();
     },
   };
 }

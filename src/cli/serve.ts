@@ -50,7 +50,7 @@ export async function serve(settings: ServeSettings): Promise<void> {
       print(`console ${server.url}/?token=${server.token}`);
       print(`ingest  ${server.url}/v1/telemetry`);
       print(`ready   after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s; Ctrl-C stops`);
-      await Promise.race([stopped, pipeline.chain.failed, pipeline.sinks.failed]);
+      await Promise.race([stopped, pipeline.sinks.failed, ...pipeline.chain.map(({ failed }) => failed)]);
       print('stopping: no new requests, finishing what was accepted');
     } finally {
       await withdraw(pipeline.paths);

@@ -1,6 +1,3 @@
-import { connectLog } from '../adapters/log/remote-log.ts';
-import { openLocalObjects } from '../adapters/objects/local-objects.ts';
-import { openTables } from '../adapters/tables/sqlite-tables.ts';
 import { MillraceError } from '../core/errors.ts';
 import { fullTopic } from '../core/topics.ts';
 import { createLogger } from '../observability/logger.ts';
@@ -8,22 +5,23 @@ import { type Archive, createArchive } from '../runtime/archive/archive.ts';
 import { archivedTopics } from '../runtime/segments.ts';
 import { startTablesSink } from '../runtime/tables/tables-sink.ts';
 import { composeLayout, describeJobs } from './compose-jobs.ts';
+import { openSinkStores } from './compose-stores.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
-/** What the sinks' thread answers. */
+/** What the sinks' worker answers. */
 export type SinksCalls = Awaited<ReturnType<typeof startSinks>>;
 
-/** Starts the archive and the tables in this thread, as far as they are switched on; resolves when they read. */
-export async function startSinks({ config, environment, paths, log: shared }: WorkerSetup) {
+/** Starts the archive and the tables in this thread or process, as far as they are on; resolves when they read. */
+export async function startSinks(setup: WorkerSetup) {
+  const { config, environment } = setup;
   const logger = createLogger(config['observability.logLevel'], 'sinks');
   const layout = composeLayout(describeJobs(config), config);
-  const log = connectLog(shared);
-  const tables = openTables(paths.tablesFile, Date.now());
+  const { log, tables, objects, close } = await openSinkStores(setup);
   const common = { log, config, environment, logger, nowMs: Date.now };
   const sink = config['tables.enabled'] ? await startTablesSink({ ...common, tables }) : null;
   const archive = createArchive({
     ...common,
-    objects: await openLocalObjects(paths.archive),
+    objects,
     index: tables,
     topics: archivedTopics(layout).map(name => fullTopic(environment, name)),
   });
@@ -43,8 +41,7 @@ export async function startSinks({ config, environment, paths, log: shared }: Wo
     archiveRead: (name: string) => archive.read(name),
     stop: async () => {
       await Promise.all([sink?.stop(), config['archive.enabled'] ? archive.stop() : undefined]);
-      tables.close();
-      await log.close();
+      await close();
     },
   };
 }

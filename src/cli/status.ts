@@ -30,7 +30,7 @@ export async function componentDocuments(
 ): Promise<readonly ComponentDocument[]> {
   const refusal = pipeline.log.admission();
   const [marks, sinks] = await Promise.all([
-    answerOf(pipeline.chain.calls.markCount()),
+    answerOf(pipeline.chain[0]!.calls.markCount()),
     answerOf(pipeline.sinks.calls.trouble()),
   ]);
   const lost = state.quarantined.reduce((sum, range) => sum + range.toOffset - range.fromOffset, 0);

@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
-import { type CallHandlers, type Calls, connectCalls } from './worker-call.ts';
+import { type CallHandlers, type Calls, connectCalls, threadPort } from './worker-call.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
 const STOP_MS_MAX = 10_000;
 
-/** A worker thread that answers calls. */
+/** A worker that answers calls: a thread, or a process. */
 export interface Thread<H extends CallHandlers> {
   readonly calls: Calls<H>;
   /** Rejects when the thread fails; never resolves. */
@@ -15,14 +15,12 @@ export interface Thread<H extends CallHandlers> {
 }
 
 /** Starts a thread; resolves when it has said that it is ready, rejects with what kept it from it. */
-export async function startThread<H extends CallHandlers>(
-  setup: WorkerSetup & { readonly log: { readonly port: unknown } },
-): Promise<Thread<H>> {
+export async function startThread<H extends CallHandlers>(setup: WorkerSetup): Promise<Thread<H>> {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     workerData: setup,
     transferList: [setup.log.port as never],
   });
-  const { calls, abandon } = connectCalls<H>(worker);
+  const { calls, abandon } = connectCalls<H>(threadPort(worker));
   const failure = Promise.withResolvers<never>();
   const ready = Promise.withResolvers<void>();
   let isStopping = false;

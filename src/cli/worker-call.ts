@@ -23,23 +23,36 @@ interface Failure {
 
 type Response = { readonly id: number } & ({ readonly value: unknown } | { readonly failure: Failure });
 
-/** The end of a port that both a thread and its parent have. */
-type Port = MessagePort | Worker;
+/** What calls and answers go through: the port of a thread, or the channel between two processes. */
+export interface CallPort {
+  listen(listener: (message: unknown) => void): void;
+  post(message: unknown): void;
+}
+
+/** The port of a thread, as both of its ends have it. */
+export function threadPort(port: MessagePort | Worker): CallPort {
+  return {
+    // Both have it, typed apart.
+    listen: listener => (port as Worker).on('message', listener),
+    post: message => port.postMessage(message),
+  };
+}
 
 /** Answers calls that come over a port. */
-export function answerCalls(port: Port, handlers: CallHandlers): void {
-  port.on('message', async ({ id, name, args }: Request) => {
-    port.postMessage(await respond(handlers, { id, name, args }));
+export function answerCalls(port: CallPort, handlers: CallHandlers): void {
+  port.listen(async message => {
+    port.post(await respond(handlers, message as Request));
   });
 }
 
 /**
  * Calls the handlers at the other end of a port; `abandon` rejects what waits for an answer that will not come.
  */
-export function connectCalls<H extends CallHandlers>(port: Port) {
+export function connectCalls<H extends CallHandlers>(port: CallPort) {
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let lastId = 0;
-  port.on('message', (response: Response) => {
+  port.listen(message => {
+    const response = message as Response;
     const call = waiting.get(response.id);
     // Also what is no response, as the word that the thread is ready.
     if (call === undefined) return;
@@ -55,7 +68,7 @@ export function connectCalls<H extends CallHandlers>(port: Port) {
         const call = Promise.withResolvers<unknown>();
         lastId += 1;
         waiting.set(lastId, call);
-        port.postMessage({ id: lastId, name, args } satisfies Request);
+        port.post({ id: lastId, name, args } satisfies Request);
         return call.promise;
       };
     },

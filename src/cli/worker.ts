@@ -1,15 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, assertNever } from '../core/errors.ts';
 import { armFailpoint } from '../observability/failpoint.ts';
-import { answerCalls, type CallHandlers } from './worker-call.ts';
+import { answerCalls, type CallHandlers, threadPort } from './worker-call.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
-const port = parentPort;
-assert(port !== null, 'worker.ts runs in a thread');
+assert(parentPort !== null, 'worker.ts runs in a thread');
+const port = threadPort(parentPort);
 const setup = workerData as WorkerSetup;
 armFailpoint(setup.config['debug.failpoint']);
 answerCalls(port, await start());
-port.postMessage('ready');
+port.post('ready');
 
 /** The parts are loaded by role: a thread holds only the code it runs. */
 async function start(): Promise<CallHandlers> {

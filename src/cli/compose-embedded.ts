@@ -1,0 +1,60 @@
+import { openCacheOwner } from '../adapters/cache/sqlite-cache.ts';
+import { openEmbeddedLog } from '../adapters/log/embedded-log.ts';
+import { openTables } from '../adapters/tables/sqlite-tables.ts';
+import type { Config } from '../config/options.ts';
+import { JOB_NAMES } from '../core/job.ts';
+import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
+import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
+import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
+import type { ChainCalls } from './chain-worker.ts';
+import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
+import type { SinksCalls } from './sinks-worker.ts';
+import { startThread } from './thread.ts';
+
+/** The parts of an environment whose log is this process's own: jobs and sinks are threads of it. */
+export async function openEmbeddedParts(settings: PartsSettings): Promise<PipelineParts> {
+  const { config, environment, paths, print, logger, onClose } = settings;
+  const log = await openEmbeddedLog({
+    directory: paths.log,
+    topics: topicsOf(config, environment),
+    segmentBytes: config['log.segmentBytes'],
+    retentionMs: config['log.retentionMs'],
+    retentionBytes: config['log.retentionBytes'],
+    behindBytesMax: config['log.behindBytesMax'],
+    freeBytesMin: config['log.freeBytesMin'],
+    queueBytesMax: config['log.queueBytesMax'],
+    groups: groupsOf(config),
+    logger,
+  });
+  onClose(() => log.close());
+  const cache = openCacheOwner(paths.cacheFile);
+  onClose(() => cache.close());
+  print(`log     ${Object.keys(TOPICS).length} topics`);
+  // Opened once here so that a reader finds the schema, whatever comes first.
+  openTables(paths.tablesFile, Date.now()).close();
+  const shared = { config, environment, paths, cacheVersion: cache.version };
+  const [chain, sinks] = await Promise.all([
+    startThread<ChainCalls>({ ...shared, role: 'chain', log: log.share() }),
+    startThread<SinksCalls>({ ...shared, role: 'sinks', log: log.share() }),
+  ]);
+  onClose(() => sinks.stop());
+  onClose(() => chain.stop());
+  return { log, cache, chain: [chain], sinks };
+}
+
+function topicsOf(config: Config, environment: string) {
+  // All topics are declared, stored or not: what an earlier layout left on one must be readable.
+  return Object.keys(TOPICS).map(name => ({
+    topic: fullTopic(environment, name),
+    partitions: topicKind(name) === 'internal' ? 1 : config['log.partitions'],
+  }));
+}
+
+/** Who may hold records back from retention: any segment that ever ran, and the sinks that are switched on. */
+function groupsOf(config: Config): readonly string[] {
+  return [
+    ...JOB_NAMES.map(name => `chain.${name}`),
+    ...(config['tables.enabled'] ? [TABLES_GROUP] : []),
+    ...(config['archive.enabled'] ? [ARCHIVE_GROUP] : []),
+  ];
+}
