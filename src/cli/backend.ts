@@ -1,5 +1,5 @@
 import { createQueryRunner } from '../adapters/tables/query-process.ts';
-import { openTableReader } from '../adapters/tables/sqlite-reader.ts';
+import { openTableReader } from '../adapters/tables/sqlite-tables.ts';
 import type { Config } from '../config/options.ts';
 import type { Backend, StatusDocument, TailDocument } from '../core/documents.ts';
 import { MillraceError } from '../core/errors.ts';
@@ -49,13 +49,13 @@ export function createBackend(pipeline: Pipeline, options: BackendOptions): Runn
     topics: async () => ({ topics: topicDocuments(ledgerOf(pipeline, environment, await log.describe())) }),
     tail: (topic, range) => tail(pipeline, { topic, environment, ...range }),
     produce: (topic, lines) => produce(pipeline, { topic, environment, lines }),
-    trace: async mid => reader.trace(mid),
-    failed: async filter => reader.failed(filter),
-    failedEvent: async id => reader.failedEvent(id),
+    trace: mid => reader.trace(mid),
+    failed: filter => reader.failed(filter),
+    failedEvent: id => reader.failedEvent(id),
     query: sql => queries.run(sql),
-    events: async filter => reader.events(filter),
-    event: async id => reader.event(id),
-    vitals: async () => vitalsOf(pipeline, config, reader.lastTimes()),
+    events: filter => reader.events(filter),
+    event: id => reader.event(id),
+    vitals: () => vitalsOf(pipeline, config, reader),
     sample: options.sample,
     cachePut: (dataset, rows) => cache.put(dataset, rows),
     cacheGet: async (dataset, key) => {
@@ -70,7 +70,7 @@ export function createBackend(pipeline: Pipeline, options: BackendOptions): Runn
     archiveRead: name => sinks.calls.archiveRead(name),
     async close() {
       await queries.close();
-      reader.close();
+      await reader.close();
     },
   };
 }

@@ -31,7 +31,7 @@ export async function openEmbeddedParts(settings: PartsSettings): Promise<Pipeli
   onClose(() => cache.close());
   print(`log     ${Object.keys(TOPICS).length} topics`);
   // Opened once here so that a reader finds the schema, whatever comes first.
-  openTables(paths.tablesFile, Date.now()).close();
+  await (await openTables(paths.tablesFile, Date.now())).close();
   const shared = { config, environment, paths, cacheVersion: cache.version };
   const [chain, sinks] = await Promise.all([
     startThread<ChainCalls>({ ...shared, role: 'chain', log: log.share() }),

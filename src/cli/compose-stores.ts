@@ -2,7 +2,8 @@ import { type CacheReader, openCacheReader } from '../adapters/cache/sqlite-cach
 import { connectLog } from '../adapters/log/remote-log.ts';
 import { openLocalObjects } from '../adapters/objects/local-objects.ts';
 import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
-import { openTables, type SqliteTables } from '../adapters/tables/sqlite-tables.ts';
+import { openTables } from '../adapters/tables/sqlite-tables.ts';
+import type { OpenTables } from '../adapters/tables/table-store.ts';
 import type { Log, ObjectStore, StateStore } from '../core/ports.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { WorkerSetup } from './worker-setup.ts';
@@ -20,7 +21,7 @@ export interface ChainStores {
 /** What the archive and the tables are written to. */
 export interface SinkStores {
   readonly log: Log;
-  readonly tables: SqliteTables;
+  readonly tables: OpenTables;
   readonly objects: ObjectStore;
   close(): Promise<void>;
 }
@@ -56,13 +57,13 @@ export async function openChainStores(setup: WorkerSetup, logger: Logger): Promi
 /** Opens what the sinks' worker needs. */
 export async function openSinkStores({ log: shared, paths }: WorkerSetup): Promise<SinkStores> {
   const log = connectLog(shared);
-  const tables = openTables(paths.tablesFile, Date.now());
+  const tables = await openTables(paths.tablesFile, Date.now());
   return {
     log,
     tables,
     objects: await openLocalObjects(paths.archive),
     async close() {
-      tables.close();
+      await tables.close();
       await log.close();
     },
   };

@@ -1,6 +1,7 @@
-import { stat, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import type { Config } from '../config/options.ts';
 import type { VitalsDocument } from '../core/documents.ts';
+import type { TableReader } from '../core/ports.ts';
 import type { Pipeline } from './compose.ts';
 
 const DAY_MS = 86_400_000;
@@ -9,11 +10,12 @@ const DAY_MS = 86_400_000;
 export async function vitalsOf(
   { log, paths }: Pipeline,
   config: Config,
-  last: { readonly receivedAtMs: number | null; readonly rejectedAtMs: number | null },
+  reader: TableReader,
 ): Promise<VitalsDocument> {
-  const [state, tables, disk] = await Promise.all([
+  const [state, last, tablesBytes, disk] = await Promise.all([
     log.describe(),
-    stat(paths.tablesFile),
+    reader.lastTimes(),
+    reader.sizeBytes(),
     statfs(paths.root),
   ]);
   return {
@@ -23,7 +25,7 @@ export async function vitalsOf(
       logBytes: state.bytes,
       logBytesMax: config['log.retentionBytes'],
       logRetentionMs: config['log.retentionMs'],
-      tablesBytes: tables.size,
+      tablesBytes,
       tablesRetentionMs: config['tables.retentionDays'] * DAY_MS,
       freeBytes: disk.bavail * disk.bsize,
       freeBytesMin: config['log.freeBytesMin'],

@@ -17,10 +17,10 @@ const OBJECTS: Readonly<Record<string, (test: TestContext) => Promise<ObjectStor
   local: test => openLocalObjects(join(folder(test), 'archive')),
 };
 
-const TABLES: Readonly<Record<string, (test: TestContext) => TableStore & ArchiveIndex>> = {
-  memory: () => createMemoryTables(),
-  sqlite: test => {
-    const tables = openTables(join(folder(test), 'tables.sqlite'), 0);
+const TABLES: Readonly<Record<string, (test: TestContext) => Promise<TableStore & ArchiveIndex>>> = {
+  memory: async () => createMemoryTables(),
+  sqlite: async test => {
+    const tables = await openTables(join(folder(test), 'tables.sqlite'), 0);
     test.after(() => tables.close());
     return tables;
   },
@@ -65,7 +65,7 @@ for (const [name, open] of Object.entries(OBJECTS)) {
 for (const [name, open] of Object.entries(TABLES)) {
   describe(`tables in ${name}`, () => {
     it('take a row once and let the oldest go', async test => {
-      const tables = open(test);
+      const tables = await open(test);
       await tables.insert([rowAt(0, 10), rowAt(1, 20), rowAt(2, 30)]);
       await tables.insert([rowAt(1, 20), rowAt(3, 40)]);
       assert.equal(await tables.expire(35, 2), 2);
@@ -75,7 +75,7 @@ for (const [name, open] of Object.entries(TABLES)) {
     });
 
     it('keep the first entry of an object', async test => {
-      const tables = open(test);
+      const tables = await open(test);
       const entry: ArchiveEntry = {
         object: 'a',
         topic: 't',

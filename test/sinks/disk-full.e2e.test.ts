@@ -35,7 +35,7 @@ test('on a full disk both sinks wait, and go on by themselves once there is room
   }
   const log = openMemoryLog(TOPIC_SPECS);
   const objects = await openLocalObjects(path.join(folder, 'archive'));
-  const tables = openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
+  const tables = await openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
   const { archive } = await startArchive(t, { log, objects, index: tables });
   const sink = await startTables(t, log, tables);
   const ballast = path.join(folder, 'ballast');
@@ -61,5 +61,5 @@ test('on a full disk both sinks wait, and go on by themselves once there is room
   assert.equal(row?.partitions[0]?.archivedTo, 20);
   await sink.stop();
   await archive.stop();
-  tables.close();
+  await tables.close();
 });

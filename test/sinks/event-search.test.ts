@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { openTableReader } from '../../src/adapters/tables/sqlite-reader.ts';
-import type { EventFilter, EventOutcome, EventRow } from '../../src/core/documents.ts';
+import { openTableReader } from '../../src/adapters/tables/sqlite-tables.ts';
+import type { EventFilter, EventOutcome, EventRow, EventsDocument } from '../../src/core/documents.ts';
 import { headersOf } from '../../src/core/headers.ts';
+import type { TableReader } from '../../src/core/ports.ts';
 import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
 import { atEnd, ENVIRONMENT, logRecord, NOW_MS, openScratchTables } from './setting.ts';
 
@@ -51,11 +52,11 @@ const filter = fc.record({
 test('pages hold exactly the events that match, newest first, each once', async t => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { maxLength: 40 }), filter, async (events, chosen) => {
-      const { file, tables } = openScratchTables(t);
+      const { file, tables } = await openScratchTables(t);
       await tables.insert(events.flatMap(rowsOf));
       const reader = openTableReader({ file, environment: ENVIRONMENT, redactEids: [] });
-      const found = readAll(reader, defined(chosen));
-      reader.close();
+      const found = await readAll(reader, defined(chosen));
+      await reader.close();
       assert.deepEqual(
         found.map(({ offset }) => offset).sort((a, b) => a - b),
         events.flatMap((given, offset) => (matches(given, chosen) ? [offset] : [])),
@@ -71,7 +72,7 @@ test('pages hold exactly the events that match, newest first, each once', async 
 });
 
 test('a page looks at a bounded number of rows, and the pages together at all', async t => {
-  const { file, tables } = openScratchTables(t);
+  const { file, tables } = await openScratchTables(t);
   const given: Given = {
     outcome: 'emit',
     receivedAtMs: NOW_MS,
@@ -89,21 +90,25 @@ test('a page looks at a bounded number of rows, and the pages together at all', 
   await tables.insert(many.flatMap(rowsOf));
   const reader = openTableReader({ file, environment: ENVIRONMENT, redactEids: [] });
   atEnd(t, () => reader.close());
-  const first = reader.events({ eid: 'END' });
+  const first = await reader.events({ eid: 'END' });
   assert.deepEqual(first.events, [], 'the match lies 20,996 rows back');
   assert.notEqual(first.next, null);
-  const second = reader.events({ eid: 'END', after: first.next! });
-  const third = reader.events({ eid: 'END', after: second.next! });
+  const second = await reader.events({ eid: 'END', after: first.next! });
+  const third = await reader.events({ eid: 'END', after: second.next! });
   assert.deepEqual(
     third.events.map(({ offset }) => offset),
     [3],
   );
   assert.equal(third.next, null);
-  assert.equal(reader.events({ did: 'd', eid: 'END' }).events.length, 0, 'an index narrows, the bound stays');
+  assert.equal(
+    (await reader.events({ did: 'd', eid: 'END' })).events.length,
+    0,
+    'an index narrows, the bound stays',
+  );
 });
 
 test('one event is shown with its record, its cause and where it came from', async t => {
-  const { file, tables } = openScratchTables(t);
+  const { file, tables } = await openScratchTables(t);
   const record = logRecord('telemetry.failed', '{"eid":"START","mid":"a"}', {
     offset: 7,
     headers: headersOf(
@@ -118,8 +123,8 @@ test('one event is shown with its record, its cause and where it came from', asy
   await tables.insert(tableRowsOf(record, ENVIRONMENT));
   const reader = openTableReader({ file, environment: ENVIRONMENT, redactEids: [] });
   atEnd(t, () => reader.close());
-  const [row] = reader.events({}).events;
-  const found = reader.event(row!.id);
+  const [row] = (await reader.events({})).events;
+  const found = await reader.event(row!.id);
   assert.equal(found.id, 'reject:local.telemetry.failed:0:7:0');
   assert.deepEqual(found.source, { topic: 'local.telemetry.ingest', partition: 0, offset: 4, index: 2 });
   assert.deepEqual(found.event, { eid: 'START', mid: 'a' });
@@ -133,10 +138,10 @@ test('one event is shown with its record, its cause and where it came from', asy
     'emit:local.telemetry.failed:0:7:0',
     "x' OR 1",
   ]) {
-    assert.throws(() => reader.event(id), { code: 'ERR_NOT_FOUND' }, id);
+    await assert.rejects(reader.event(id), { code: 'ERR_NOT_FOUND' }, id);
   }
-  assert.throws(() => reader.events({ after: '1:9:1' }), { code: 'ERR_REQUEST_INVALID' });
-  assert.deepEqual(reader.lastTimes(), { receivedAtMs: null, rejectedAtMs: NOW_MS });
+  await assert.rejects(reader.events({ after: '1:9:1' }), { code: 'ERR_REQUEST_INVALID' });
+  assert.deepEqual(await reader.lastTimes(), { receivedAtMs: null, rejectedAtMs: NOW_MS });
 });
 
 function rowsOf(given: Given, offset: number) {
@@ -160,11 +165,11 @@ function rowsOf(given: Given, offset: number) {
   return tableRowsOf(record, ENVIRONMENT);
 }
 
-function readAll(reader: ReturnType<typeof openTableReader>, chosen: EventFilter): readonly EventRow[] {
+async function readAll(reader: TableReader, chosen: EventFilter): Promise<readonly EventRow[]> {
   const found: EventRow[] = [];
   let after: string | null = null;
   do {
-    const page = reader.events({ ...chosen, ...(after === null ? {} : { after }) });
+    const page: EventsDocument = await reader.events({ ...chosen, ...(after === null ? {} : { after }) });
     assert.ok(page.events.length <= (chosen.limit ?? 100));
     found.push(...page.events);
     after = page.next;

@@ -15,7 +15,7 @@ const CONFIG: QueryOptions['config'] = {
 };
 
 async function openQueries(t: TestContext, config: Partial<QueryOptions['config']> = {}) {
-  const { file, tables } = openScratchTables(t);
+  const { file, tables } = await openScratchTables(t);
   for (let offset = 0; offset < 25; offset++) {
     const value = JSON.stringify({
       eid: offset % 2 === 0 ? 'START' : 'END',

@@ -61,9 +61,9 @@ export function scratch(t: TestContext): string {
   return folder;
 }
 
-export function openScratchTables(t: TestContext) {
+export async function openScratchTables(t: TestContext) {
   const file = path.join(scratch(t), 'tables.sqlite');
-  const tables = openTables(file, NOW_MS);
+  const tables = await openTables(file, NOW_MS);
   atEnd(t, () => tables.close());
   return { file, tables };
 }
@@ -107,7 +107,7 @@ export async function startArchive(t: TestContext, options: Partial<ArchiveOptio
   const folder = scratch(t);
   const log = options.log ?? openMemoryLog(TOPIC_SPECS);
   const objects: ObjectStore = options.objects ?? (await openLocalObjects(path.join(folder, 'archive')));
-  const tables = openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
+  const tables = await openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
   atEnd(t, () => tables.close());
   const archive = createArchive({
     log,

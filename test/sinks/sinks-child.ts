@@ -37,7 +37,7 @@ const log = await openEmbeddedLog({
   queueBytesMax: 1024 * 1024,
   logger: LOGGER,
 });
-const tables = openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
+const tables = await openTables(path.join(folder, 'tables.sqlite'), NOW_MS);
 const common = { log, environment: ENVIRONMENT, logger: LOGGER, nowMs: () => NOW_MS };
 for (let i = 0; i < RECORDS; i++) {
   const n = Number(round) * RECORDS + i;
@@ -85,5 +85,5 @@ for (const { object, topic } of (await archive.objects()).objects) {
 process.stdout.write(JSON.stringify({ verdict: await archive.verify(), lines }));
 await archive.stop();
 await sink.stop();
-tables.close();
+await tables.close();
 await log.close();

@@ -111,7 +111,7 @@ test('values of an unexpected form are null or text, never an error', () => {
 });
 
 test('whatever the value is, its rows can be stored', async t => {
-  const { tables } = openScratchTables(t);
+  const { tables } = await openScratchTables(t);
   const number = fc.oneof(
     fc.double(),
     fc.constantFrom(-0, Infinity, 2 ** 53, -(2 ** 53), 8.64e15, 8.65e15, 1.5),

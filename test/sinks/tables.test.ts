@@ -3,8 +3,8 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
-import { openTableReader } from '../../src/adapters/tables/sqlite-reader.ts';
-import { openTables } from '../../src/adapters/tables/sqlite-tables.ts';
+import { openTableReader, openTables } from '../../src/adapters/tables/sqlite-tables.ts';
+import type { FailedDocument } from '../../src/core/documents.ts';
 import { MillraceError } from '../../src/core/errors.ts';
 import { RELATIONS, type RelationName } from '../../src/core/relations.ts';
 import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
@@ -43,8 +43,8 @@ const headers = (
   ...cause,
 });
 
-test('the schema has the columns that the relations name', t => {
-  const { file } = openScratchTables(t);
+test('the schema has the columns that the relations name', async t => {
+  const { file } = await openScratchTables(t);
   const rows = readRows(t, file);
   for (const relation of Object.keys(RELATIONS) as RelationName[]) {
     const columns = rows(`SELECT name FROM pragma_table_info('${relation}')`).map(row => row['name']);
@@ -52,10 +52,10 @@ test('the schema has the columns that the relations name', t => {
   }
 });
 
-test('opening again changes nothing; a newer schema is refused', t => {
+test('opening again changes nothing; a newer schema is refused', async t => {
   const file = path.join(scratch(t), 'tables.sqlite');
-  openTables(file, NOW_MS).close();
-  openTables(file, NOW_MS + 1).close();
+  await (await openTables(file, NOW_MS)).close();
+  await (await openTables(file, NOW_MS + 1)).close();
   const database = new DatabaseSync(file);
   const ledger = database.prepare('SELECT number, applied_at FROM migrations ORDER BY number').all();
   assert.ok(ledger.length >= 2);
@@ -63,11 +63,11 @@ test('opening again changes nothing; a newer schema is refused', t => {
     assert.deepEqual([row['number'], row['applied_at']], [i + 1, NOW_MS]);
   database.prepare('INSERT INTO migrations VALUES (?, ?, 0)').run(ledger.length + 1, 'later.sql');
   database.close();
-  assert.throws(() => openTables(file, NOW_MS), { code: 'ERR_DATA_FORMAT' });
+  await assert.rejects(openTables(file, NOW_MS), { code: 'ERR_DATA_FORMAT' });
 });
 
 test('rows that are there already are left as they are', async t => {
-  const { file, tables } = openScratchTables(t);
+  const { file, tables } = await openScratchTables(t);
   const first = tableRowsOf(logRecord('druid.events.log', '{"mid":"a"}'), ENVIRONMENT);
   await tables.insert(first);
   await tables.insert([...first, ...tableRowsOf(logRecord('druid.events.log', '{"mid":"b"}'), ENVIRONMENT)]);
@@ -75,7 +75,7 @@ test('rows that are there already are left as they are', async t => {
 });
 
 test('old rows are deleted, in steps, from every relation', async t => {
-  const { file, tables } = openScratchTables(t);
+  const { file, tables } = await openScratchTables(t);
   const topics = [
     'druid.events.log',
     'telemetry.failed',
@@ -100,7 +100,7 @@ test('old rows are deleted, in steps, from every relation', async t => {
 
 test('the sink stores each record once, goes on where it was, and lets old rows go', async t => {
   const log = openMemoryLog(TOPIC_SPECS);
-  const { file, tables } = openScratchTables(t);
+  const { file, tables } = await openScratchTables(t);
   const rows = readRows(t, file);
   const first = await startTables(t, log, tables);
   for (let i = 0; i < 250; i++) {
@@ -122,7 +122,7 @@ test('the sink stores each record once, goes on where it was, and lets old rows 
 
 test('a store that fails is waited for; nothing is skipped', async t => {
   const log = openMemoryLog(TOPIC_SPECS);
-  const { file, tables } = openScratchTables(t);
+  const { file, tables } = await openScratchTables(t);
   let failures = 3;
   const failing = {
     ...tables,
@@ -175,7 +175,7 @@ test('a trace tells each stage, the copies, and the line in the archive', async 
   await append(log, 'telemetry.duplicate', { value, headers: headers(9, 'dedup', cause) });
   await settle();
 
-  const { sightings } = reader.trace('x');
+  const { sightings } = await reader.trace('x');
   assert.deepEqual(
     sightings.map(({ source, receivedAtMs }) => [source, receivedAtMs]),
     [
@@ -218,7 +218,8 @@ test('a trace tells each stage, the copies, and the line in the archive', async 
 
 test('a path ends where the event ended, and begins where it was made', async t => {
   const { log, settle, reader } = await openTrace(t);
-  const stagesOf = (mid: string) => reader.trace(mid).sightings[0]?.stages.map(stage => stage.stage);
+  const stagesOf = async (mid: string) =>
+    (await reader.trace(mid)).sightings[0]?.stages.map(stage => stage.stage);
   const put = (topic: string, eid: string, job: string, source = 'telemetry.ingest') =>
     append(log, topic, {
       value: JSON.stringify({ eid, mid: `${topic} ${eid} ${job}` }),
@@ -232,21 +233,27 @@ test('a path ends where the event ended, and begins where it was made', async t 
   await put('druid.events.telemetry', 'SHARE_ITEM', 'route');
   await put('druid.events.summary', 'ME_WORKFLOW_SUMMARY', 'summarise-route', 'local.telemetry.derived');
   await settle();
-  assert.deepEqual(stagesOf('telemetry.failed START extract'), ['extract']);
-  assert.deepEqual(stagesOf('druid.events.log LOG extract'), ['extract']);
-  assert.deepEqual(stagesOf('druid.events.log LOG validate'), ['extract', 'validate']);
-  assert.deepEqual(stagesOf('telemetry.failed RESPONSE validate'), ['extract', 'redact', 'validate']);
-  assert.deepEqual(stagesOf('telemetry.dropped START denormalise'), [
+  assert.deepEqual(await stagesOf('telemetry.failed START extract'), ['extract']);
+  assert.deepEqual(await stagesOf('druid.events.log LOG extract'), ['extract']);
+  assert.deepEqual(await stagesOf('druid.events.log LOG validate'), ['extract', 'validate']);
+  assert.deepEqual(await stagesOf('telemetry.failed RESPONSE validate'), ['extract', 'redact', 'validate']);
+  assert.deepEqual(await stagesOf('telemetry.dropped START denormalise'), [
     'extract',
     'validate',
     'dedup',
     'flatten',
     'denormalise',
   ]);
-  assert.deepEqual(stagesOf('druid.events.telemetry SHARE_ITEM route'), ['flatten', 'denormalise', 'route']);
-  assert.deepEqual(stagesOf('druid.events.summary ME_WORKFLOW_SUMMARY summarise-route'), ['summarise-route']);
-  assert.deepEqual(reader.trace('nobody'), { mid: 'nobody', sightings: [] });
-  assert.deepEqual(reader.trace("' OR 1=1 --").sightings, []);
+  assert.deepEqual(await stagesOf('druid.events.telemetry SHARE_ITEM route'), [
+    'flatten',
+    'denormalise',
+    'route',
+  ]);
+  assert.deepEqual(await stagesOf('druid.events.summary ME_WORKFLOW_SUMMARY summarise-route'), [
+    'summarise-route',
+  ]);
+  assert.deepEqual(await reader.trace('nobody'), { mid: 'nobody', sightings: [] });
+  assert.deepEqual((await reader.trace("' OR 1=1 --")).sightings, []);
 });
 
 test('rejected events are paged newest first, each once, under every filter', async t => {
@@ -263,11 +270,11 @@ test('rejected events are paged newest first, each once, under every filter', as
     await append(log, 'telemetry.failed', { value: JSON.stringify({ mid: `m${i}`, i }), headers: head });
   }
   await settle();
-  const all = (filter: Parameters<typeof reader.failed>[0]) => {
+  const all = async (filter: Parameters<typeof reader.failed>[0]) => {
     const mids: (string | null)[] = [];
     let after: string | null = null;
     do {
-      const page: ReturnType<typeof reader.failed> = reader.failed({
+      const page: FailedDocument = await reader.failed({
         ...filter,
         limit: 7,
         ...(after !== null && { after }),
@@ -282,37 +289,37 @@ test('rejected events are paged newest first, each once, under every filter', as
       .filter(keep)
       .map(i => `m${i}`);
   assert.deepEqual(
-    all({}),
+    await all({}),
     expected(() => true),
   );
   assert.deepEqual(
-    all({ code: 'ERR_SCHEMA_NOT_FOUND' }),
+    await all({ code: 'ERR_SCHEMA_NOT_FOUND' }),
     expected(i => i % 3 === 0),
   );
   assert.deepEqual(
-    all({ job: 'route' }),
+    await all({ job: 'route' }),
     expected(i => i % 2 === 1),
   );
   assert.deepEqual(
-    all({ job: 'route', code: 'ERR_SCHEMA_NOT_FOUND' }),
+    await all({ job: 'route', code: 'ERR_SCHEMA_NOT_FOUND' }),
     expected(i => i % 6 === 3),
   );
   assert.deepEqual(
-    all({ fromMs: NOW_MS + 2, toMs: NOW_MS + 4 }),
+    await all({ fromMs: NOW_MS + 2, toMs: NOW_MS + 4 }),
     expected(i => i >= 10 && i < 20),
   );
 
-  const { failed } = reader.failed({ limit: 1 });
-  const { event, ...row } = reader.failedEvent(failed[0]!.id);
+  const { failed } = await reader.failed({ limit: 1 });
+  const { event, ...row } = await reader.failedEvent(failed[0]!.id);
   assert.deepEqual([row, event], [failed[0], { mid: 'm39', i: 39 }]);
   for (const id of ['x', 'local.telemetry.failed:0:99', '']) {
-    assert.throws(() => reader.failedEvent(id), { code: 'ERR_NOT_FOUND' });
+    await assert.rejects(reader.failedEvent(id), { code: 'ERR_NOT_FOUND' });
   }
-  assert.throws(() => reader.failed({ after: 'x' }), { code: 'ERR_REQUEST_INVALID' });
+  await assert.rejects(reader.failed({ after: 'x' }), { code: 'ERR_REQUEST_INVALID' });
 });
 
 test('look-ups are served by an index', async t => {
-  const { file } = openScratchTables(t);
+  const { file } = await openScratchTables(t);
   const rows = readRows(t, file);
   const order = 'ORDER BY received_at DESC, topic DESC, partition DESC, "offset" DESC LIMIT 101';
   for (const where of [

@@ -1,7 +1,7 @@
-import type { SQLOutputValue } from 'node:sqlite';
 import type { OffsetRange } from '../../core/documents.ts';
 import type { ArchiveEntry } from '../../core/ports.ts';
 import type { ColumnValue } from '../../core/relations.ts';
+import type { SqlRow } from './sql-database.ts';
 
 /** The columns of `archive_objects`, in the order of {@link valuesOfEntry}. */
 export const ENTRY_COLUMNS = [
@@ -40,7 +40,7 @@ export function valuesOfEntry(entry: ArchiveEntry): ColumnValue[] {
 }
 
 /** A row of `archive_objects` as an entry. */
-export function entryOf(row: Readonly<Record<string, SQLOutputValue>>): ArchiveEntry {
+export function entryOf(row: SqlRow): ArchiveEntry {
   const runs: readonly (readonly [number, number])[] = JSON.parse(String(row.offset_runs));
   return {
     object: String(row.object),

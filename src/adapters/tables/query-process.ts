@@ -3,7 +3,9 @@ import path from 'node:path';
 import type { Config } from '../../config/options.ts';
 import type { QueryDocument } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
+import type { QueryRunner } from '../../core/ports.ts';
 import { READABLE_RELATIONS } from '../../core/relations.ts';
+import { QueryTurns } from './query-turns.ts';
 
 /** What the process that runs a query is told, as JSON on its standard input. */
 export interface QueryRequest {
@@ -24,17 +26,6 @@ export interface QueryFailure {
   readonly why: string;
 }
 
-/** Runs queries, each in a process of its own. */
-export interface QueryRunner {
-  /**
-   * Runs one SELECT. Throws ERR_QUERY_INVALID, ERR_QUERY_FORBIDDEN, ERR_QUERY_MEMORY, ERR_QUERY_TIMEOUT (the
-   * deadline counts from the call, waiting for a turn included) and ERR_STORE_UNAVAILABLE.
-   */
-  run(sql: string): Promise<QueryDocument>;
-  /** Kills what runs and refuses what waits. */
-  close(): Promise<void>;
-}
-
 /** Where the tables lie and what a query may take. */
 export interface QueryOptions {
   readonly file: string;
@@ -45,7 +36,6 @@ export interface QueryOptions {
 }
 
 const CHILD = path.join(import.meta.dirname, 'query-child.ts');
-const WAITING_MAX = 32;
 // The answer is parsed in the thread that serves HTTP: 16 MiB hold it up for about a tenth of a second.
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 // UTF-8 takes up to three bytes for a character, and the columns come on top.
@@ -54,9 +44,14 @@ const STDERR_BYTES_MAX = 4096;
 const MIB = 1024 * 1024;
 const HEAP_MIB_MIN = 32;
 
-/** Makes a runner over the tables' file; `query.concurrentMax` processes at most, up to 32 queries waiting. */
+/**
+ * Makes a runner over the tables' file, each query in a process of its own: `query.concurrentMax` at most, up to
+ * 32 waiting. It throws ERR_QUERY_INVALID, ERR_QUERY_FORBIDDEN, ERR_QUERY_MEMORY, ERR_QUERY_TIMEOUT (the deadline
+ * counts from the call, waiting for a turn included) and ERR_STORE_UNAVAILABLE; closing kills what runs and
+ * refuses what waits.
+ */
 export function createQueryRunner(options: QueryOptions): QueryRunner {
-  const turns = new Turns(options.config['query.concurrentMax']);
+  const turns = new QueryTurns(options.config['query.concurrentMax']);
   const running = new Set<ChildProcess>();
   return {
     async run(sql) {
@@ -173,50 +168,5 @@ class BoundedText {
 
   toString(): string {
     return Buffer.concat(this.#chunks).toString('utf8');
-  }
-}
-
-/** A number of turns, handed out in the order of asking. */
-class Turns {
-  readonly #waiting: { readonly go: () => void; readonly refuse: (error: MillraceError) => void }[] = [];
-  #free: number;
-  #isClosed = false;
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async take(signal: AbortSignal): Promise<void> {
-    if (this.#isClosed) throw new MillraceError('ERR_NOT_READY', 'queries have ended');
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    if (this.#waiting.length >= WAITING_MAX) {
-      throw new MillraceError('ERR_STORE_UNAVAILABLE', `${WAITING_MAX} queries wait already`);
-    }
-    await new Promise<void>((go, refuse) => {
-      const entry = { go, refuse };
-      this.#waiting.push(entry);
-      signal.addEventListener('abort', () => {
-        const at = this.#waiting.indexOf(entry);
-        if (at === -1) return;
-        this.#waiting.splice(at, 1);
-        refuse(new MillraceError('ERR_QUERY_TIMEOUT', 'other queries ran all the time'));
-      });
-    });
-  }
-
-  give(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next.go();
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    for (const { refuse } of this.#waiting.splice(0)) {
-      refuse(new MillraceError('ERR_NOT_READY', 'queries have ended'));
-    }
   }
 }

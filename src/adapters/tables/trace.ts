@@ -42,7 +42,7 @@ export interface ArchivedPosition {
 export interface TraceContext {
   readonly environment: string;
   readonly redactEids: readonly string[];
-  archived(topic: string, partition: number, offset: number): readonly ArchivedPosition[];
+  archived(row: TraceRow): readonly ArchivedPosition[];
 }
 
 const MAIN_JOBS: readonly string[] = JOB_NAMES.filter(job => job !== 'summarise-route');
@@ -142,7 +142,7 @@ function outcomeOf(row: TraceRow): StageDocument['outcome'] {
 }
 
 function archiveOf(row: TraceRow, context: TraceContext): SightingDocument['archive'] {
-  return context.archived(row.topic, row.partition, row.offset).flatMap(({ object, runs }) => {
+  return context.archived(row).flatMap(({ object, runs }) => {
     const line = lineOf(
       runs.map(([fromOffset, toOffset]) => ({ fromOffset, toOffset })),
       row.offset,

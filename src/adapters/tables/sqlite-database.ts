@@ -1,0 +1,108 @@
+import { statSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { storeError } from '../../core/store-error.ts';
+import type { SqlDatabase, SqlInsert, SqlSchemaOwner } from './sql-database.ts';
+
+const BUSY_MS_MAX = 5_000;
+/** The write-ahead file is cut back to this at a checkpoint: a long query lets it grow for as long as it runs. */
+const WAL_BYTES_MAX = 64 * 1024 * 1024;
+/** Far more than there are different statements. */
+const PREPARED_MAX = 256;
+
+/**
+ * Opens a file of SQLite. Every call is done when it returns its promise: SQLite runs in this thread, so calls
+ * of several callers never lie between the statements of a transaction.
+ */
+export function openSqliteDatabase(
+  file: string,
+  { isReadOnly }: { readonly isReadOnly: boolean },
+): SqlDatabase & SqlSchemaOwner {
+  const guarded = <T>(call: () => T): T => guard(file, call);
+  const database = guarded(() => open(file, isReadOnly));
+  const prepare = preparer(database);
+  return {
+    all: async (sql, values) => guarded(() => prepare(sql).all(...values)),
+    insert: async inserts =>
+      guarded(() =>
+        inTransaction(database, () => {
+          for (const insert of inserts) insertRows(prepare(insertSql(insert)), insert);
+        }),
+      ),
+    change: async statements =>
+      guarded(() =>
+        inTransaction(database, () => {
+          let changed = 0;
+          for (const { sql, values } of statements) changed += Number(prepare(sql).run(...values).changes);
+          return changed;
+        }),
+      ),
+    async alone(call) {
+      guarded(() => database.exec('BEGIN IMMEDIATE'));
+      try {
+        const result = await call({
+          all: async (sql, values) => guarded(() => database.prepare(sql).all(...values)),
+          run: async script => guarded(() => database.exec(script)),
+        });
+        guarded(() => database.exec('COMMIT'));
+        return result;
+      } finally {
+        if (database.isTransaction) database.exec('ROLLBACK');
+      }
+    },
+    sizeBytes: async () => guarded(() => statSync(file).size),
+    close: async () => database.close(),
+  };
+}
+
+function open(file: string, isReadOnly: boolean): DatabaseSync {
+  const database = new DatabaseSync(file, { readOnly: isReadOnly, timeout: BUSY_MS_MAX });
+  if (isReadOnly) return database;
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY');
+  database.exec(`PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
+  return database;
+}
+
+/** Prepares each statement once. */
+function preparer(database: DatabaseSync): (sql: string) => StatementSync {
+  const prepared = new Map<string, StatementSync>();
+  return sql => {
+    const known = prepared.get(sql);
+    if (known !== undefined) return known;
+    if (prepared.size >= PREPARED_MAX) prepared.clear();
+    const statement = database.prepare(sql);
+    prepared.set(sql, statement);
+    return statement;
+  };
+}
+
+function insertSql({ table, columns }: SqlInsert): string {
+  const names = columns.map(column => `"${column}"`).join(', ');
+  const places = columns.map(() => '?').join(', ');
+  return `INSERT INTO ${table} (${names}) VALUES (${places}) ON CONFLICT DO NOTHING`;
+}
+
+function insertRows(statement: StatementSync, { rows }: SqlInsert): void {
+  for (const values of rows) statement.run(...values);
+}
+
+/** Runs the call in one write transaction: everything it changed is durable when it returns, or nothing is. */
+function inTransaction<T>(database: DatabaseSync, call: () => T): T {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const result = call();
+    database.exec('COMMIT');
+    return result;
+  } catch (error) {
+    // A full disk may have rolled back by itself.
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function guard<T>(file: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw storeError(error, `tables ${file}`);
+  }
+}
