@@ -146,6 +146,17 @@ describe('architecture', () => {
     );
   });
 
+  it('keeps files, processes and sockets out of the operations', () => {
+    const outside = /^node:(?:child_process|fs|net|tls|http|https|dgram|worker_threads|sqlite)\b/;
+    const found = [...modules.values()].filter(
+      ({ path, imports }) => folderOf(path) === 'operations' && imports.some(name => outside.test(name)),
+    );
+    assert.deepEqual(
+      found.map(({ path }) => path),
+      [],
+    );
+  });
+
   it('keeps time, chance and waiting out of the jobs', () => {
     const impure =
       /\bawait\b|\basync\b|Date\.now|\bnew Date\(\)|Math\.random|\bperformance\.|\bprocess\.|\bsetTimeout\b/;

@@ -48,8 +48,15 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     because: 'one port folder never imports another: any may be exchanged alone',
   },
   {
+    folder: 'operations',
+    may: ['core', 'config', 'observability'],
+    outside: ['node'],
+    because:
+      'what to do to a host, as steps: acts through the `Host` port alone, no files, processes, sockets',
+  },
+  {
     folder: 'cli',
-    may: ['core', 'config', 'observability', 'jobs', 'runtime', 'services', 'adapters'],
+    may: ['core', 'config', 'observability', 'jobs', 'runtime', 'services', 'adapters', 'operations'],
     outside: ['node', 'npm'],
     because:
       'commands, and the composition: `compose…`, `serve`, `backend` and `…worker…` alone import adapters',

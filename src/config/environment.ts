@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assert, MillraceError } from '../core/errors.ts';
 import { isObject, textOf } from '../core/event.ts';
@@ -62,6 +63,15 @@ export function readSettings(flags: GlobalFlags, env: NodeJS.ProcessEnv = proces
 /** The folder of an environment in the data directory: its data, token and serving document. */
 export function environmentFolder(settings: Pick<Settings, 'dataDirectory' | 'environment'>): string {
   return join(settings.dataDirectory, settings.environment);
+}
+
+/**
+ * Where downloads and builds lie, shared by all data directories of the user: `$XDG_CACHE_HOME/millrace`, else
+ * `~/.cache/millrace`. A relative XDG_CACHE_HOME counts as absent, as the XDG specification has it.
+ */
+export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  const base = env['XDG_CACHE_HOME'] ?? '';
+  return join(isAbsolute(base) ? base : join(env['HOME'] || homedir(), '.cache'), 'millrace');
 }
 
 /** Throws ERR_CONFIG_INVALID where a name cannot be an environment's: it becomes a folder and a topic prefix. */

@@ -25,3 +25,12 @@ export function variableOf(key: OptionKey): string {
 export const VARIABLES: ReadonlyMap<string, OptionKey> = new Map(
   Object.keys(OPTIONS).map(key => [variableOf(key as OptionKey), key as OptionKey]),
 );
+
+/**
+ * The variables that commands and servers started on this machine inherit: all but ours, which may hold secrets
+ * that are none of their business.
+ */
+export function hostVariables(env: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
+  const rows = Object.entries(env).filter(([name]) => !name.startsWith(VARIABLE_PREFIX));
+  return Object.fromEntries(rows.filter((row): row is [string, string] => row[1] !== undefined));
+}

@@ -277,6 +277,18 @@ export const ERRORS = {
     'a command on the host failed',
     'See what it said; run the operation again once the cause is gone.',
   ),
+  ERR_TOOL_MISSING: row(
+    'unavailable',
+    503,
+    'a program that this needs is not on the host',
+    'Install the program that is named.',
+  ),
+  ERR_DOWNLOAD_CHANGED: row(
+    'unavailable',
+    503,
+    'a downloaded file is not the one that the lock file names',
+    'Do not use it: look at what the mirror serves, remove the file that is named, run the operation again.',
+  ),
   ERR_NOT_SERVING: row('unavailable', 503, 'no serving process was found', 'Start it: millrace up'),
   ERR_NOT_READY: row('unavailable', 503, 'not everything is ready', 'Look at the component that is named.'),
   ERR_OBJECT_CONFLICT: row(

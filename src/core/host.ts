@@ -1,5 +1,6 @@
-/** What a command answered. */
+/** What a command answered; of longer output the last `outputBytesMax` of each stream. */
 export interface ExecResult {
+  /** 128 + the signal's number where a signal ended it. */
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -18,6 +19,10 @@ export interface ExecOptions {
   readonly user?: string;
   /** Told of each line of output as it comes, for progress. */
   onLine?(line: string): void;
+  /** Kept of each of standard output and error; absent: 1 MiB. */
+  readonly outputBytesMax?: number;
+  /** Kills the command where it is aborted; `exec` throws then. */
+  readonly signal?: AbortSignal;
 }
 
 /** A file or folder as it is. */
@@ -49,17 +54,19 @@ export interface ProcessSpec {
   readonly stopSignal: 'SIGTERM' | 'SIGINT';
   /** Killed where it has not ended by then. */
   readonly stopMsMax: number;
+  /** SHA-256, hex, of all that decides how it runs, made by the caller: command line, files it reads, versions. */
+  readonly digest: string;
 }
 
 /** What became of a process. Found by pid, start time and boot id; never by name alone. */
 export interface ProcessState {
   readonly name: string;
-  /** `failed`: it ended by itself, `detail` says how. */
+  /** `failed`: it ended by itself, `detail` says how. A zombie has ended. */
   readonly state: 'running' | 'stopped' | 'failed';
   readonly pid: number | null;
   readonly startedAtMs: number | null;
-  /** SHA-256, hex, of the spec it was started with: another one means that a restart is due. */
-  readonly specDigest: string | null;
+  /** The digest it was started with: another one means that a restart is due. */
+  readonly digest: string | null;
   readonly detail: string;
 }
 
@@ -95,6 +102,11 @@ export interface Host {
   makeFolder(path: string, rights: FileRights): Promise<void>;
   /** Removes a file or a folder with all in it; nothing there is fine. */
   remove(path: string): Promise<void>;
+  /**
+   * Gives a file or folder another name at once, on one file system. Replaces a file or an empty folder; throws
+   * where `to` is a folder that holds something.
+   */
+  rename(from: string, to: string): Promise<void>;
   stat(path: string): Promise<FileState | undefined>;
   /** Names in a folder, sorted; empty where it is not there. */
   list(path: string): Promise<readonly string[]>;
@@ -102,16 +114,30 @@ export interface Host {
   digest(path: string): Promise<string>;
   /** True where nothing listens on the loopback port. */
   isPortFree(port: number): Promise<boolean>;
-  /** Sends bytes to a loopback port and resolves with what comes back until it closes or `isWhole` says so. */
+  /**
+   * Sends bytes to a loopback port and resolves with what comes back until it closes or `isWhole` says so.
+   * At most 1 MiB; throws where nothing listens, or time runs out.
+   */
   ask(
     port: number,
     request: Uint8Array,
     options: { readonly timeoutMs: number; isWhole(reply: Uint8Array): boolean },
   ): Promise<Uint8Array>;
-  /** Starts a process and keeps it supervised; resolves when it runs, not when it is ready. */
+  /**
+   * Runs work while no other process of the host does so under the same path, in a folder that is there. Waits
+   * for its turn; the kernel lets go of it when the holder dies.
+   */
+  locked<T>(path: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Starts a process and supervises it; resolves when it runs, not when it is ready. One of that name that runs
+   * already is stopped first.
+   */
   start(spec: ProcessSpec): Promise<ProcessState>;
-  /** Stops a process that {@link start} started, also by an earlier run; resolves when it has ended. */
-  stop(name: string): Promise<void>;
+  /**
+   * Stops a process that {@link start} started, also by an earlier run; resolves when it has ended. It is killed
+   * where it has not ended in time: `stopMsMax` of its spec, or less where `msMax` is.
+   */
+  stop(name: string, options?: { readonly msMax: number }): Promise<void>;
   process(name: string): Promise<ProcessState>;
   /** The last lines a process wrote. */
   lastLines(name: string, linesMax: number): Promise<readonly string[]>;

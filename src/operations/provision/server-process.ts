@@ -1,0 +1,108 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { MillraceError } from '../../core/errors.ts';
+import type { Host, ProcessSpec, ProcessState } from '../../core/host.ts';
+import { digestOf } from './digest.ts';
+import type { ManagedFile } from './managed-file.ts';
+import type { Difference, Part } from './part.ts';
+
+/** A process of a server with all that decides how it runs. */
+export interface ServerProcess {
+  readonly spec: Omit<ProcessSpec, 'digest'>;
+  /** Read by it when it starts: where one changes, it starts anew. */
+  readonly files: readonly ManagedFile[];
+  /** Loopback ports it listens on. */
+  readonly ports: readonly number[];
+}
+
+const PORT_MS_MAX = 3_000;
+const LOOK_MS = 50;
+
+/** The step that starts processes of one server, or starts them anew where they run with another configuration. */
+export function processPart(
+  title: string,
+  processes: readonly ServerProcess[],
+  /** Resolves when those that have just been started are ready. */
+  ready: (host: Host, started: readonly string[], signal: AbortSignal) => Promise<void>,
+  /** Most of them that start at once. */
+  startsMax: (cpuCount: number) => number = () => processes.length,
+): Part {
+  return {
+    step: 'start',
+    what: `start ${title}`,
+    observe: host => observeProcesses(host, processes),
+    async apply({ host, progress, signal }) {
+      const due: ServerProcess[] = [];
+      for (const process of processes) if (await isDue(host, process)) due.push(process);
+      const waveSize = startsMax((await host.facts()).cpuCount);
+      while (due.length > 0) {
+        const wave = due.splice(0, waveSize);
+        for (const { spec, files, ports } of wave) {
+          await host.stop(spec.name);
+          await checkPorts(host, spec.name, ports);
+          progress(`starting ${spec.name}`);
+          await host.start({ ...spec, digest: (await digestOfProcess(host, spec, files)) ?? '' });
+        }
+        await ready(
+          host,
+          wave.map(({ spec }) => spec.name),
+          signal,
+        );
+      }
+    },
+  };
+}
+
+async function observeProcesses(
+  host: Host,
+  processes: readonly ServerProcess[],
+): Promise<Difference | undefined> {
+  const before: string[] = [];
+  for (const { spec, files, ports } of processes) {
+    const state = await host.process(spec.name);
+    if (state.state !== 'running') await checkPorts(host, spec.name, ports);
+    const found = describe(state, await digestOfProcess(host, spec, files));
+    if (found !== undefined) before.push(processes.length === 1 ? found : `${spec.name} ${found}`);
+  }
+  return before.length === 0 ? undefined : { before: before.join('\n'), after: 'running' };
+}
+
+/** What is wrong with a process, undefined for nothing. */
+function describe({ state, digest, detail }: ProcessState, wanted: string | undefined): string | undefined {
+  if (state !== 'running') return detail === '' ? state : `${state}: ${detail}`;
+  return digest === wanted ? undefined : 'running with another configuration';
+}
+
+async function isDue(host: Host, { spec, files }: ServerProcess): Promise<boolean> {
+  const state = await host.process(spec.name);
+  return describe(state, await digestOfProcess(host, spec, files)) !== undefined;
+}
+
+/** Undefined where a file follows from a secret that is not drawn yet. */
+async function digestOfProcess(
+  host: Host,
+  spec: ServerProcess['spec'],
+  files: readonly ManagedFile[],
+): Promise<string | undefined> {
+  const contents: string[] = [];
+  for (const file of files) {
+    const content = await file.content(host);
+    if (content === undefined) return undefined;
+    contents.push(content);
+  }
+  return digestOf([spec, contents]);
+}
+
+/** What a killed server leaves behind may hold its port for a moment longer. */
+async function checkPorts(host: Host, name: string, ports: readonly number[]): Promise<void> {
+  const endMs = performance.now() + PORT_MS_MAX;
+  for (const port of ports) {
+    while (!(await host.isPortFree(port))) {
+      if (performance.now() > endMs) {
+        throw new MillraceError('ERR_PORT_TAKEN', `${name} is to listen on 127.0.0.1:${port}`, {
+          remedy: 'Stop what listens there, or set host.portBase to the first port of a free block.',
+        });
+      }
+      await delay(LOOK_MS);
+    }
+  }
+}

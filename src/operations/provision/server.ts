@@ -1,0 +1,40 @@
+import type { Config } from '../../config/options.ts';
+import type { Host } from '../../core/host.ts';
+import type { Part } from './part.ts';
+import type { PortBlock } from './ports.ts';
+
+/** Where an environment keeps its servers on a host; paths are absolute. */
+export interface Place {
+  readonly environment: string;
+  /** `<data>/<environment>`. */
+  readonly root: string;
+  /** Downloads and builds, shared by all data directories. */
+  readonly cache: string;
+  readonly ports: PortBlock;
+}
+
+/** What a server is made from. */
+export interface ServerContext {
+  readonly host: Host;
+  readonly place: Place;
+  readonly config: Config;
+}
+
+/** A server on a host: what it needs there, how to ask it, and how the pipeline reaches it. */
+export interface Server {
+  readonly name: 'redis' | 'postgres' | 'kafka' | 'zookeeper';
+  /** In the order in which they are applied; the last one starts it. */
+  readonly parts: readonly Part[];
+  /** Names of its processes, in the order in which they start. */
+  readonly processes: readonly string[];
+  /**
+   * Asks the running server as its users will, whatever the parts say; resolves with what it is and where.
+   * Throws ERR_NOT_READY with the last lines of its log.
+   */
+  verify(host: Host): Promise<string>;
+  /** The keys of the configuration that lead the pipeline to it. */
+  readonly bindings: Partial<Config>;
+}
+
+/** A server that does not answer by then is broken: more than ten times what the slowest needs on two cores. */
+export const READY_MS_MAX = 120_000;

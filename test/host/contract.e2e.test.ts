@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { composeHost } from '../../src/cli/compose-servers.ts';
+import { CONTRACT, sleeper } from './contract.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+/** Waits until something holds; the test's own time limit ends it otherwise. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await delay(10);
+}
+
+for (const [name, check] of Object.entries(CONTRACT)) {
+  test(`local host: ${name}`, { timeout: 60_000 }, async context => {
+    const folder = await temporaryFolder(context);
+    const host = composeHost(folder);
+    const used = join(folder, 'used');
+    await host.makeFolder(used, { mode: 0o700 });
+    const kill = async (pid: number) => {
+      process.kill(pid, 'SIGKILL');
+      await until(async () => (await host.process('sleeper')).detail.includes('SIGKILL'));
+    };
+    await check({ host, folder: used, kill });
+  });
+}
+
+test('a server outlives a run that is killed, and the next one adopts or stops it', async context => {
+  const folder = await temporaryFolder(context);
+  const program = new URL('start-and-die.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [program, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const started = JSON.parse(line.toString()) as { pid: number; digest: string };
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+
+  const host = composeHost(folder);
+  const found = await host.process('sleeper');
+  assert.equal(found.state, 'running');
+  assert.equal(found.pid, started.pid);
+  assert.equal(found.digest, started.digest);
+  assert.equal(found.detail, 'started by an earlier run');
+  await host.stop('sleeper');
+  assert.equal((await host.process('sleeper')).state, 'stopped');
+  await assert.rejects(stat(`/proc/${started.pid}/exe`), 'it has ended, whether or not anyone collected it');
+});
+
+test('a pid that another process has now is not ours', async context => {
+  const folder = await temporaryFolder(context);
+  const host = composeHost(folder);
+  const { pid } = await host.start(sleeper(folder));
+  const file = join(folder, 'processes/sleeper.stat');
+  const line = await readFile(file, 'utf8');
+  const fields = line.trim().split(' ');
+  fields[21] = String(Number(fields[21]) + 1);
+  await writeFile(file, fields.join(' '));
+  assert.equal((await host.process('sleeper')).state, 'failed');
+  await host.stop('sleeper');
+  process.kill(pid!, 0);
+  process.kill(pid!, 'SIGKILL');
+});
+
+test('a pid of another run of the machine is not ours', async context => {
+  const folder = await temporaryFolder(context);
+  const host = composeHost(folder);
+  const { pid } = await host.start(sleeper(folder));
+  const file = join(folder, 'processes/sleeper.json');
+  const record = JSON.parse(await readFile(file, 'utf8')) as object;
+  await writeFile(file, JSON.stringify({ ...record, bootId: 'another' }));
+  const { state, detail } = await host.process('sleeper');
+  assert.deepEqual({ state, detail }, { state: 'stopped', detail: 'the machine was restarted' });
+  await host.stop('sleeper');
+  process.kill(pid!, 'SIGKILL');
+});
+
+test('a server that does not end on its signal is killed when its time is up', async context => {
+  const folder = await temporaryFolder(context);
+  const host = composeHost(folder);
+  const deaf = ['/bin/sh', '-c', 'trap "" TERM; echo deaf; while :; do sleep 1; done'];
+  const { pid } = await host.start({ ...sleeper(folder), argv: deaf, stopMsMax: 200 });
+  await until(async () => (await host.lastLines('sleeper', 1))[0] === 'deaf');
+  await host.stop('sleeper');
+  assert.throws(() => process.kill(pid!, 0));
+});
+
+test('a log past its cap moves aside when the server starts, and its last lines can be read', async context => {
+  const folder = await temporaryFolder(context);
+  const host = composeHost(folder);
+  const spec = { ...sleeper(folder), argv: ['/bin/sh', '-c', 'echo one; echo two; exec sleep 600'] };
+  await appendFile(spec.logFile, Buffer.alloc(17 * 1024 * 1024, 'x'));
+  await host.start(spec);
+  await until(async () => (await host.lastLines(spec.name, 10)).length === 2);
+  assert.deepEqual(await host.lastLines(spec.name, 1), ['two']);
+  assert.equal((await stat(`${spec.logFile}.1`)).size, 17 * 1024 * 1024);
+  await host.stop(spec.name);
+});
+
+test('a command past its time is killed with what it started', async context => {
+  const host = composeHost(await temporaryFolder(context));
+  const argv = ['/bin/sh', '-c', 'echo $$; sleep 600 & wait'];
+  const running = host.exec(argv, { timeoutMs: 300 });
+  await assert.rejects(running, { code: 'ERR_HOST_COMMAND', why: /ran longer than 300 ms/ });
+  const stopping = new AbortController();
+  const aborted = host.exec(['sleep', '600'], { timeoutMs: 60_000, signal: stopping.signal });
+  stopping.abort();
+  await assert.rejects(aborted, { code: 'ERR_HOST_COMMAND', why: /cancelled/ });
+});
+
+test('of long output the end is kept', async context => {
+  const host = composeHost(await temporaryFolder(context));
+  const options = { timeoutMs: 20_000, outputBytesMax: 5, input: `${'x'.repeat(100_000)}tail` };
+  assert.equal((await host.exec(['cat'], options)).stdout, 'xtail');
+});
+
+test('a taken port is not free, and a port answers what it is asked', async context => {
+  const host = composeHost(await temporaryFolder(context));
+  const server = createServer(socket => socket.on('data', data => socket.write(data)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  assert.equal(await host.isPortFree(port), false);
+  const options = { timeoutMs: 5_000, isWhole: (reply: Uint8Array) => reply.length === 4 };
+  assert.equal(Buffer.from(await host.ask(port, Buffer.from('ping'), options)).toString(), 'ping');
+  await assert.rejects(host.ask(port, Buffer.from('a'), { ...options, timeoutMs: 100 }), /host failed/);
+  server.close();
+  await once(server, 'close');
+  assert.equal(await host.isPortFree(port), true);
+  await assert.rejects(host.ask(port, Buffer.from('ping'), options), { code: 'ERR_HOST_COMMAND' });
+});
+
+test('a server gets no variable of ours, and a user of its own where it names one', async context => {
+  const folder = await temporaryFolder(context);
+  const host = composeHost(folder);
+  if (!(await host.facts()).isRoot) return context.skip('needs root');
+  const spec = { ...sleeper(folder), user: 'nobody', argv: ['/bin/sh', '-c', 'id -un; env; exec sleep 600'] };
+  await host.start(spec);
+  await until(async () => (await host.lastLines(spec.name, 100)).some(line => line.startsWith('PATH=')));
+  const lines = await host.lastLines(spec.name, 100);
+  assert.equal(lines[0], 'nobody');
+  assert.deepEqual(
+    lines.filter(line => /^(MILLRACE_|NODE_)/.test(line)),
+    [],
+  );
+  await host.stop(spec.name);
+});

@@ -1,0 +1,75 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { composeHost } from '../../src/cli/compose-servers.ts';
+import { cacheDirectory } from '../../src/config/environment.ts';
+import { type Config, OPTIONS, type OptionKey } from '../../src/config/options.ts';
+import { MillraceError } from '../../src/core/errors.ts';
+import {
+  bringUpServers,
+  type RunningServers,
+  type ServersContext,
+  stopServers,
+} from '../../src/operations/provision/servers.ts';
+
+/** Servers that a test file has to itself. */
+export interface TestServers extends RunningServers {
+  readonly context: ServersContext;
+  /** The configuration with the servers' addresses, users and references to secrets in it. */
+  readonly config: Config;
+}
+
+/** What each server takes in the configuration to be started on this machine. */
+const WANTED: Readonly<Record<'redis' | 'postgres' | 'kafka', Partial<Config>>> = {
+  redis: { 'state.adapter': 'redis', 'cache.adapter': 'redis', 'redis.target': 'host' },
+  postgres: { 'tables.adapter': 'postgresql', 'postgres.target': 'host' },
+  kafka: { 'log.adapter': 'kafka', 'kafka.target': 'host' },
+};
+
+/** The configuration of an environment without files: every key's fallback, then what is given. */
+export function configWith(...overrides: readonly Partial<Config>[]): Config {
+  const keys = Object.keys(OPTIONS) as OptionKey[];
+  return Object.assign(Object.fromEntries(keys.map(key => [key, OPTIONS[key].fallback])), ...overrides);
+}
+
+/** What it takes for a server to be started by {@link bringUpServers}. */
+export function wanting(...servers: readonly (keyof typeof WANTED)[]): Partial<Config> {
+  return Object.assign({}, ...servers.map(server => WANTED[server]));
+}
+
+/** A context on this machine with an empty data directory of its own, which goes away when the test file ends. */
+export async function serversContext(overrides: Partial<Config>): Promise<ServersContext> {
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'millrace-servers-'));
+  after(() => rm(dataDirectory, { recursive: true, force: true }));
+  const environment = 'test';
+  return {
+    host: composeHost(join(dataDirectory, environment)),
+    config: configWith(overrides),
+    environment,
+    dataDirectory,
+    cacheDirectory: cacheDirectory(),
+    progress: () => undefined,
+  };
+}
+
+/**
+ * Brings servers up for a test file and stops them when it ends; called outside of tests. Where this machine lacks
+ * a program that they need, the answer says which, as the reason to skip.
+ */
+export async function startServers(
+  servers: readonly (keyof typeof WANTED)[],
+  overrides: Partial<Config> = {},
+): Promise<TestServers | { readonly skip: string }> {
+  const context = await serversContext({ ...wanting(...servers), ...overrides });
+  try {
+    const running = await bringUpServers(context);
+    after(() => stopServers(context.host, running.servers));
+    return { ...running, context, config: { ...context.config, ...running.bindings } };
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'ERR_TOOL_MISSING') {
+      return { skip: `needs ${servers.join(', ')}: ${error.why}. ${error.remedy}` };
+    }
+    throw error;
+  }
+}
