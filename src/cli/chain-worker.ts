@@ -15,6 +15,7 @@ export async function startChain(setup: WorkerSetup) {
   const logger = createLogger(config['observability.logLevel'], 'chain');
   const jobs = await composeJobs(config);
   const layout = composeLayout(jobs, config);
+  const segments = layout.segments.filter(segment => isWanted(setup, segment));
   const stores = await openChainStores(setup, logger);
   const common: Omit<RunnerOptions, 'segment'> = {
     isStored: layout.isStored,
@@ -28,8 +29,10 @@ export async function startChain(setup: WorkerSetup) {
   const drain = async (segment: Segment, isStored: RunnerOptions['isStored']) => {
     await (await startRunner({ ...common, segment, isStored, endsCaughtUp: true })).done;
   };
-  await changeLayout({ log: stores.log, layout, jobs, environment, drain });
-  const runners = await Promise.all(layout.segments.map(segment => startRunner({ ...common, segment })));
+  if (setup.log !== null || setup.changesLayout) {
+    await changeLayout({ log: stores.log, layout, jobs, environment, drain });
+  }
+  const runners = await Promise.all(segments.map(segment => startRunner({ ...common, segment })));
   for (const runner of runners) {
     // A segment that cannot go on takes the process down: what it had not committed is processed again after it.
     runner.done.catch(error => {
@@ -43,4 +46,10 @@ export async function startChain(setup: WorkerSetup) {
       await stores.close();
     },
   };
+}
+
+/** A process may be given some of the jobs: it runs the segments that hold one of them. */
+function isWanted(setup: WorkerSetup, segment: Segment): boolean {
+  const names = setup.log === null ? setup.jobs : null;
+  return names === null || segment.jobs.some(({ name }) => names.includes(name));
 }

@@ -1,12 +1,13 @@
 import { openCacheOwner } from '../adapters/cache/sqlite-cache.ts';
 import { openEmbeddedLog } from '../adapters/log/embedded-log.ts';
-import { openTables } from '../adapters/tables/sqlite-tables.ts';
 import type { Config } from '../config/options.ts';
 import { JOB_NAMES } from '../core/job.ts';
 import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
 import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
 import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import type { ChainCalls } from './chain-worker.ts';
+import { openSharedCache } from './compose-redis.ts';
+import { openWrittenTables } from './compose-tables.ts';
 import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
 import type { SinksCalls } from './sinks-worker.ts';
 import { startThread } from './thread.ts';
@@ -27,12 +28,13 @@ export async function openEmbeddedParts(settings: PartsSettings): Promise<Pipeli
     logger,
   });
   onClose(() => log.close());
-  const cache = openCacheOwner(paths.cacheFile);
+  const owned = config['cache.adapter'] === 'sqlite' ? openCacheOwner(paths.cacheFile) : null;
+  const cache = owned ?? (await openSharedCache(config, logger));
   onClose(() => cache.close());
   print(`log     ${Object.keys(TOPICS).length} topics`);
   // Opened once here so that a reader finds the schema, whatever comes first.
-  await (await openTables(paths.tablesFile, Date.now())).close();
-  const shared = { config, environment, paths, cacheVersion: cache.version };
+  await (await openWrittenTables(settings)).close();
+  const shared = { config, environment, paths, cacheVersion: owned?.version ?? null };
   const [chain, sinks] = await Promise.all([
     startThread<ChainCalls>({ ...shared, role: 'chain', log: log.share() }),
     startThread<SinksCalls>({ ...shared, role: 'sinks', log: log.share() }),

@@ -1,18 +1,20 @@
-import { type CacheReader, openCacheReader } from '../adapters/cache/sqlite-cache.ts';
+import { openCacheReader } from '../adapters/cache/sqlite-cache.ts';
 import { connectLog } from '../adapters/log/remote-log.ts';
 import { openLocalObjects } from '../adapters/objects/local-objects.ts';
 import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
-import { openTables } from '../adapters/tables/sqlite-tables.ts';
 import type { OpenTables } from '../adapters/tables/table-store.ts';
-import type { Log, ObjectStore, StateStore } from '../core/ports.ts';
+import type { Cache, Log, ObjectStore, StateStore } from '../core/ports.ts';
 import type { Logger } from '../observability/logger.ts';
+import { openWorkerLog } from './compose-kafka.ts';
+import { openSharedCache, openSharedState } from './compose-redis.ts';
+import { openWrittenTables } from './compose-tables.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
 /** What the stream jobs run on. */
 export interface ChainStores {
   readonly log: Log;
   readonly state: StateStore;
-  readonly cache: CacheReader;
+  readonly cache: Pick<Cache, 'get'>;
   /** Keys that are remembered. */
   markCount(): number | Promise<number>;
   close(): Promise<void>;
@@ -26,45 +28,81 @@ export interface SinkStores {
   close(): Promise<void>;
 }
 
-/** Opens what a chain's worker needs. */
+/** Opens what a chain's worker needs. What was opened is closed again where a later part fails. */
 export async function openChainStores(setup: WorkerSetup, logger: Logger): Promise<ChainStores> {
-  const { config, paths, cacheVersion } = setup;
-  const log = connectLog(setup.log);
-  const state = await openEmbeddedState({
-    directory: paths.state,
-    ttlMs: config['dedup.ttlMs'],
-    marksFrom: position => log.marksFrom(position),
-    keepFrom: position => log.keepFrom('dedup', position),
-    warn: (message, fields) => logger.warn(fields, message),
-  });
-  const cache = openCacheReader(paths.cacheFile, cacheVersion, {
+  const opened: Closable[] = [];
+  const open = <T extends Closable>(part: T): T => {
+    opened.push(part);
+    return part;
+  };
+  const close = async () => {
+    for (const part of opened.splice(0).reverse()) await part.close();
+  };
+  try {
+    const marked = await openMarkedLog(setup, logger, open);
+    const cache = open(await openJobCache(setup, logger));
+    return { ...marked, cache, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** The log with its marks: the embedded store of marks lives from the embedded log's commits. */
+async function openMarkedLog(
+  setup: WorkerSetup,
+  logger: Logger,
+  open: <T extends Closable>(part: T) => T,
+): Promise<Pick<ChainStores, 'log' | 'state' | 'markCount'>> {
+  const { config, paths } = setup;
+  const own = setup.log === null ? null : open(connectLog(setup.log));
+  if (own === null || config['state.adapter'] === 'redis') {
+    const log = own ?? open(await openWorkerLog(setup, logger));
+    const state = open(await openSharedState(config));
+    return { log, state, markCount: () => state.count() };
+  }
+  const state = open(
+    await openEmbeddedState({
+      directory: paths.state,
+      ttlMs: config['dedup.ttlMs'],
+      marksFrom: position => own.marksFrom(position),
+      keepFrom: position => own.keepFrom('dedup', position),
+      warn: (message, fields) => logger.warn(fields, message),
+    }),
+  );
+  return { log: own, state, markCount: () => state.count };
+}
+
+async function openJobCache(setup: WorkerSetup, logger: Logger): Promise<Pick<Cache, 'get' | 'close'>> {
+  const { config, paths } = setup;
+  const version = setup.log === null ? null : setup.cacheVersion;
+  if (version === null) return openSharedCache(config, logger);
+  return openCacheReader(paths.cacheFile, version, {
     rowsMax: config['cache.rowsMax'],
     bytesMax: config['cache.bytesMax'],
   });
-  return {
-    log,
-    state,
-    cache,
-    markCount: () => state.count,
-    async close() {
-      await state.close();
-      await cache.close();
-      await log.close();
-    },
-  };
 }
 
 /** Opens what the sinks' worker needs. */
-export async function openSinkStores({ log: shared, paths }: WorkerSetup): Promise<SinkStores> {
-  const log = connectLog(shared);
-  const tables = await openTables(paths.tablesFile, Date.now());
-  return {
-    log,
-    tables,
-    objects: await openLocalObjects(paths.archive),
-    async close() {
-      await tables.close();
-      await log.close();
-    },
-  };
+export async function openSinkStores(setup: WorkerSetup, logger: Logger): Promise<SinkStores> {
+  const log = setup.log === null ? await openWorkerLog(setup, logger) : connectLog(setup.log);
+  try {
+    const tables = await openWrittenTables(setup);
+    return {
+      log,
+      tables,
+      objects: await openLocalObjects(setup.paths.archive),
+      async close() {
+        await tables.close();
+        await log.close();
+      },
+    };
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
 }

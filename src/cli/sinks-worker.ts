@@ -16,7 +16,7 @@ export async function startSinks(setup: WorkerSetup) {
   const { config, environment } = setup;
   const logger = createLogger(config['observability.logLevel'], 'sinks');
   const layout = composeLayout(describeJobs(config), config);
-  const { log, tables, objects, close } = await openSinkStores(setup);
+  const { log, tables, objects, close } = await openSinkStores(setup, logger);
   const common = { log, config, environment, logger, nowMs: Date.now };
   const sink = config['tables.enabled'] ? await startTablesSink({ ...common, tables }) : null;
   const archive = createArchive({
@@ -34,6 +34,8 @@ export async function startSinks(setup: WorkerSetup) {
   }
   return {
     trouble: () => ({ tables: textOf(sink?.trouble() ?? null), archive: textOf(archive.trouble()) }),
+    /** Whether every sink has been handed everything durable and has come back for more. */
+    haveRead: () => (sink?.isCaughtUp() ?? true) && (!config['archive.enabled'] || archive.isCaughtUp()),
     archiveStatus: () => archive.status(),
     archiveFlush: () => flush(archive, config['archive.enabled']),
     archiveVerify: () => archive.verify(),

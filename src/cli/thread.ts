@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
 import { type CallHandlers, type Calls, connectCalls, threadPort } from './worker-call.ts';
-import type { WorkerSetup } from './worker-setup.ts';
+import type { ThreadSetup } from './worker-setup.ts';
 
 const STOP_MS_MAX = 10_000;
 
@@ -15,7 +15,7 @@ export interface Thread<H extends CallHandlers> {
 }
 
 /** Starts a thread; resolves when it has said that it is ready, rejects with what kept it from it. */
-export async function startThread<H extends CallHandlers>(setup: WorkerSetup): Promise<Thread<H>> {
+export async function startThread<H extends CallHandlers>(setup: ThreadSetup): Promise<Thread<H>> {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     workerData: setup,
     transferList: [setup.log.port as never],

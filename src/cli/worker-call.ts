@@ -15,7 +15,8 @@ interface Request {
   readonly args: readonly unknown[];
 }
 
-interface Failure {
+/** An error on its way to another thread or process. */
+export interface Failure {
   readonly code: ErrorCode | null;
   readonly why: string;
   readonly remedy: string;
@@ -92,7 +93,8 @@ async function respond(handlers: CallHandlers, request: Request): Promise<Respon
   }
 }
 
-function toFailure(error: unknown): Failure {
+/** What {@link toError} makes an error of again. */
+export function toFailure(error: unknown): Failure {
   if (error instanceof MillraceError) return { code: error.code, why: error.why, remedy: error.remedy };
   return {
     code: null,
@@ -101,6 +103,7 @@ function toFailure(error: unknown): Failure {
   };
 }
 
-function toError({ code, why, remedy }: Failure): Error {
+/** The error as it was thrown, but for its cause; what had no code keeps its stack as its message. */
+export function toError({ code, why, remedy }: Failure): Error {
   return code === null ? new Error(why) : new MillraceError(code, why, { remedy });
 }

@@ -1,0 +1,55 @@
+import { createQueryRunner } from '../adapters/tables/query-process.ts';
+import { openTableReader, openTables } from '../adapters/tables/sqlite-tables.ts';
+import type { OpenTables } from '../adapters/tables/table-store.ts';
+import type { Config } from '../config/options.ts';
+import { resolveSecret } from '../config/secret.ts';
+import type { QueryRunner, TableReader } from '../core/ports.ts';
+import type { EnvironmentPaths } from './data-directory.ts';
+
+/** Where an environment's tables are. */
+interface TablesPlace {
+  readonly config: Config;
+  readonly environment: string;
+  readonly paths: EnvironmentPaths;
+}
+
+/** Opens the tables for writing, their schema up to date. Clients of other servers are loaded only where used. */
+export async function openWrittenTables({ config, paths }: TablesPlace): Promise<OpenTables> {
+  if (config['tables.adapter'] === 'sqlite') return openTables(paths.tablesFile, Date.now());
+  const { openPostgresTables } = await import('../adapters/tables/postgres-tables.ts');
+  return openPostgresTables(postgresOf(config), Date.now());
+}
+
+/** What answers questions about the tables, which must have been opened for writing before. */
+export async function openReadTables(
+  place: TablesPlace,
+): Promise<{ readonly reader: TableReader; readonly queries: QueryRunner }> {
+  const { config, environment, paths } = place;
+  const context = { environment, redactEids: config['redact.eids'] };
+  if (config['tables.adapter'] === 'sqlite') {
+    const file = paths.tablesFile;
+    return { reader: openTableReader({ file, ...context }), queries: createQueryRunner({ file, config }) };
+  }
+  const { openPostgresReader } = await import('../adapters/tables/postgres-tables.ts');
+  const { createPostgresQueryRunner } = await import('../adapters/tables/postgres-query.ts');
+  const server = postgresOf(config);
+  return {
+    reader: await openPostgresReader({ ...server, ...context }),
+    queries: await createPostgresQueryRunner({ ...server, config }),
+  };
+}
+
+/** Where PostgreSQL is and who asks. */
+export function postgresOf(config: Config) {
+  return {
+    host: config['postgres.host'],
+    port: config['postgres.port'],
+    database: config['postgres.database'],
+    username: config['postgres.username'],
+    password: config['postgres.password'] === '' ? '' : resolveSecret(config['postgres.password']),
+    tls: config['postgres.tls'],
+    caFile: config['postgres.caFile'],
+    poolMax: config['postgres.poolMax'],
+    statementMsMax: config['postgres.statementMsMax'],
+  };
+}
