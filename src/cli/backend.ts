@@ -1,6 +1,3 @@
-import { createQueryRunner } from '../adapters/tables/query-process.ts';
-import { openTableReader } from '../adapters/tables/sqlite-tables.ts';
-import type { Config } from '../config/options.ts';
 import type { Backend, StatusDocument, TailDocument } from '../core/documents.ts';
 import { MillraceError } from '../core/errors.ts';
 import { type Json, textAt } from '../core/event.ts';
@@ -11,12 +8,12 @@ import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
 import { conservationRows, edgeRows, topicDocuments } from '../observability/conservation.ts';
 import { parseObject } from '../runtime/decode.ts';
 import type { Pipeline } from './compose.ts';
+import { openReadTables } from './compose-tables.ts';
 import { componentDocuments, ledgerOf } from './status.ts';
 import { vitalsOf } from './vitals.ts';
 
 /** What the answers are made from besides the pipeline. */
 export interface BackendOptions {
-  readonly config: Config;
   readonly environment: string;
   readonly version: string;
   /** By the monotonic clock, so that a jump of the other one makes no negative age. */
@@ -31,11 +28,10 @@ export interface RunningBackend extends Backend {
 }
 
 /** Answers the HTTP routes from a pipeline. The tables are read in this thread by index only; SQL runs apart. */
-export function createBackend(pipeline: Pipeline, options: BackendOptions): RunningBackend {
-  const { log, cache, jobs, paths, sinks } = pipeline;
-  const { config, environment } = options;
-  const reader = openTableReader({ file: paths.tablesFile, environment, redactEids: config['redact.eids'] });
-  const queries = createQueryRunner({ file: paths.tablesFile, config });
+export async function createBackend(pipeline: Pipeline, options: BackendOptions): Promise<RunningBackend> {
+  const { log, cache, jobs, sinks, config } = pipeline;
+  const { environment } = options;
+  const { reader, queries } = await openReadTables({ ...pipeline, environment });
   return {
     status: () => statusOf(pipeline, options),
     jobs: () =>
@@ -83,7 +79,7 @@ async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<St
     version: options.version,
     environment: options.environment,
     uptimeMs: Math.round(performance.now() - options.startedAtMs),
-    components: await componentDocuments(pipeline, options.config, state),
+    components: await componentDocuments(pipeline, state),
     conservation: conservationRows(ledger),
     edges: edgeRows(ledger),
     counters: state.counters,

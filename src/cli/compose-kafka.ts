@@ -19,7 +19,10 @@ export async function openKafkaParts(settings: PartsSettings): Promise<PipelineP
   const cache = await openSharedCache(config, logger);
   onClose(() => cache.close());
   const workers: { sinks?: Thread<SinksCalls> } = {};
-  const log = await openServedKafka(settings, () => workers.sinks?.calls.haveRead() ?? Promise.resolve(false));
+  const log = await openServedKafka(
+    settings,
+    () => workers.sinks?.calls.haveRead() ?? Promise.resolve(false),
+  );
   onClose(() => log.close());
   print(`log     ${config['kafka.brokers'].join(', ')}`);
   const common = { config, environment, paths, log: null, jobs: null };
@@ -30,7 +33,10 @@ export async function openKafkaParts(settings: PartsSettings): Promise<PipelineP
   for (let instance = 0; instance < config['kafka.workers']; instance++) {
     chain.push(await processOf({ ...common, role: 'chain', instance, changesLayout: instance === 0 }));
   }
-  workers.sinks = await startProcess<SinksCalls>({ ...common, role: 'sinks', instance: 0, changesLayout: false }, logger);
+  workers.sinks = await startProcess<SinksCalls>(
+    { ...common, role: 'sinks', instance: 0, changesLayout: false },
+    logger,
+  );
   onClose(() => workers.sinks!.stop());
   return { log, cache, chain, sinks: workers.sinks };
 }

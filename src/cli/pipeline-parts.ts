@@ -14,6 +14,8 @@ export interface PipelineSettings {
   readonly dataDirectory: string;
   /** Told of each part as it comes up. */
   readonly print: (line: string) => void;
+  /** Aborted where it is to stop before it has come up: the long steps of servers end at their next safe place. */
+  readonly signal: AbortSignal;
 }
 
 /** The parts that an environment's stores decide. */

@@ -37,11 +37,16 @@ export async function serve(settings: ServeSettings): Promise<void> {
   const config =
     settings.port === undefined ? settings.config : { ...settings.config, 'http.port': settings.port };
   // Before anything is opened, so that a signal during the start is not lost.
-  const stopped = untilSignal();
+  const { signal } = signalled();
   armFailpoint(config['debug.failpoint']);
   const tokens = config['ingest.tokens'].map(reference => resolveSecret(reference));
   const building = buildConsole(print);
-  const pipeline = await openPipeline({ config, environment, dataDirectory: settings.dataDirectory, print });
+  const { dataDirectory } = settings;
+  const pipeline = await openPipeline({ config, environment, dataDirectory, print, signal }).catch(error => {
+    if (signal.aborted) return undefined;
+    throw error;
+  });
+  if (pipeline === undefined) return;
   try {
     const console = readConsoleIn(await building);
     const server = await startServer(pipeline, { config, environment, startedAtMs, tokens, console });
@@ -50,7 +55,11 @@ export async function serve(settings: ServeSettings): Promise<void> {
       print(`console ${server.url}/?token=${server.token}`);
       print(`ingest  ${server.url}/v1/telemetry`);
       print(`ready   after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s; Ctrl-C stops`);
-      await Promise.race([stopped, pipeline.sinks.failed, ...pipeline.chain.map(({ failed }) => failed)]);
+      await Promise.race([
+        aborted(signal),
+        pipeline.sinks.failed,
+        ...pipeline.chain.map(({ failed }) => failed),
+      ]);
       print('stopping: no new requests, finishing what was accepted');
     } finally {
       await withdraw(pipeline.paths);
@@ -89,7 +98,7 @@ async function startServer(
   });
   const address = { url: '' };
   const sample = (count: number) => sendSamples({ url: address.url, token }, count);
-  const backend = createBackend(pipeline, { config, environment, version, startedAtMs, sample });
+  const backend = await createBackend(pipeline, { environment, version, startedAtMs, sample });
   const server = await createServer({
     config,
     environment,
@@ -122,9 +131,16 @@ async function appendBatch({ log }: Pipeline, topic: string, record: NewRecord):
   await log.commit({ appends: [{ topic, partition, records: [record] }] });
 }
 
-function untilSignal(): Promise<void> {
+/** Aborted by the first SIGTERM or SIGINT. */
+function signalled(): AbortController {
+  const stopping = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stopping.abort());
+  return stopping;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  process.once('SIGTERM', () => resolve());
-  process.once('SIGINT', () => resolve());
+  if (signal.aborted) resolve();
+  else signal.addEventListener('abort', () => resolve(), { once: true });
   return promise;
 }

@@ -1,4 +1,3 @@
-import type { Config } from '../config/options.ts';
 import type { ComponentDocument } from '../core/documents.ts';
 import type { LogState } from '../core/ports.ts';
 import type { Ledger } from '../observability/conservation.ts';
@@ -25,12 +24,12 @@ export function ledgerOf(pipeline: Pipeline, environment: string, state: LogStat
 /** The state of every component, in the order an event meets them. */
 export async function componentDocuments(
   pipeline: Pipeline,
-  config: Config,
   state: LogState,
 ): Promise<readonly ComponentDocument[]> {
+  const { config, chain } = pipeline;
   const refusal = pipeline.log.admission();
   const [marks, sinks] = await Promise.all([
-    answerOf(pipeline.chain[0]!.calls.markCount()),
+    answerOf(chain[0]?.calls.markCount() ?? Promise.resolve(null)),
     answerOf(pipeline.sinks.calls.trouble()),
   ]);
   const lost = state.quarantined.reduce((sum, range) => sum + range.toOffset - range.fromOffset, 0);
@@ -44,13 +43,16 @@ export async function componentDocuments(
     ),
     component(
       'log',
-      'embedded',
+      config['log.adapter'],
       lost === 0 ? null : `${state.bytes} bytes${quarantine}`,
       `${state.bytes} bytes`,
     ),
-    failable('state', 'embedded', marks, count => ({ trouble: null, detail: `${count} keys` })),
-    component('cache', 'sqlite', null, 'open'),
-    failable('tables', 'sqlite', sinks, ({ tables }) => ({
+    failable('state', config['state.adapter'], marks, count => ({
+      trouble: null,
+      detail: count === null ? 'its jobs run in other processes' : `${count} keys`,
+    })),
+    component('cache', config['cache.adapter'], null, 'open'),
+    failable('tables', config['tables.adapter'], sinks, ({ tables }) => ({
       trouble: tables,
       detail: onOff(config['tables.enabled']),
     })),

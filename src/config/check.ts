@@ -41,6 +41,25 @@ export function contradictions(config: Config): readonly Contradiction[] {
     'archive.openBytesMax',
     'must be at least archive.objectBytes, or no object reaches its size',
   );
+  for (const key of ['state.adapter', 'cache.adapter'] as const) {
+    check(
+      config['log.adapter'] !== 'kafka' || config[key] === 'redis',
+      key,
+      'must be redis where log.adapter is kafka: processes that share a log share their marks and master data',
+    );
+  }
+  check(
+    config['log.adapter'] !== 'kafka' ||
+      config['kafka.target'] === 'host' ||
+      config['kafka.brokers'].length > 0,
+    'kafka.brokers',
+    'must name a broker, host:port, where log.adapter is kafka and kafka.target is external',
+  );
+  check(
+    config['kafka.minInsync'] <= config['kafka.replication'],
+    'kafka.minInsync',
+    'must be at most kafka.replication, or nothing is ever acknowledged',
+  );
   for (const reference of config['ingest.tokens']) {
     check(
       /^(env|file):./.test(reference),

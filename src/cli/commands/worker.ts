@@ -15,9 +15,14 @@ export async function worker(call: Call): Promise<undefined> {
   const { settings, output } = call;
   const { config } = loadConfig(settings);
   if (config['log.adapter'] !== 'kafka') {
-    throw new MillraceError('ERR_CONFIG_INVALID', `${settings.environment} has its log in the process of up`, {
-      remedy: 'Workers share a log on Kafka: name an environment with log.adapter kafka, such as --env services.',
-    });
+    throw new MillraceError(
+      'ERR_CONFIG_INVALID',
+      `${settings.environment} has its log in the process of up`,
+      {
+        remedy:
+          'Workers share a log on Kafka: name an environment with log.adapter kafka, such as --env services.',
+      },
+    );
   }
   const instance = call.integer('instance', 1, 999) ?? 100;
   const jobs = readJobs(call.text('jobs'));
