@@ -4,7 +4,10 @@ import type { Config } from '../config/options.ts';
 import type { Job, SchemaRegistry } from '../core/job.ts';
 import type { StateStore } from '../core/ports.ts';
 import { createJobs } from '../jobs/index.ts';
-import { type Layout, planLayout } from '../runtime/segments.ts';
+import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
+import { archivedTopics, type Layout, planLayout } from '../runtime/segments.ts';
+import { TABLE_TOPICS } from '../runtime/tables/table-rows.ts';
+import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import { uuidOf } from '../runtime/uuid.ts';
 
 const SCHEMAS_DIRECTORY = fileURLToPath(new URL('../../schemas', import.meta.url));
@@ -54,4 +57,24 @@ export function composeTrialState(config: Config): StateStore {
 /** The layout that the configuration gives the jobs. */
 export function composeLayout(jobs: readonly Job[], config: Config): Layout {
   return planLayout(jobs, config['chain.split'], config['topics.store']);
+}
+
+/** A consumer group with the topics that it reads, without prefix. */
+export interface Reader {
+  readonly group: string;
+  readonly topics: readonly string[];
+}
+
+/** Who reads the topics of a layout: its segments, and the sinks that are switched on. */
+export function readersOf(layout: Layout, config: Config): readonly Reader[] {
+  const segments = layout.segments.map(({ group, inputs }) => ({ group, topics: inputs }));
+  return [...segments, ...sinkReaders(layout, config)];
+}
+
+/** The sinks that are switched on, with what they read. */
+export function sinkReaders(layout: Layout, config: Config): readonly Reader[] {
+  return [
+    ...(config['archive.enabled'] ? [{ group: ARCHIVE_GROUP, topics: archivedTopics(layout) }] : []),
+    ...(config['tables.enabled'] ? [{ group: TABLES_GROUP, topics: Object.keys(TABLE_TOPICS) }] : []),
+  ];
 }

@@ -1,42 +1,130 @@
+import { openKafkaAdmin } from '../adapters/log/kafka/kafka-admin.ts';
+import { type KafkaLogOptions, openKafkaLog } from '../adapters/log/kafka/kafka-log.ts';
+import type { KafkaConnection } from '../adapters/log/kafka/kafka-settings.ts';
+import { planTopics, type WantedTopic, wantedTopics } from '../adapters/log/kafka/topic-plan.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
-import type { Log, ServedLog } from '../core/ports.ts';
-import { fullTopic } from '../core/topics.ts';
+import type { ServedLog } from '../core/ports.ts';
+import { bareTopic, fullTopic, TOPICS, topicKind } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { ChainCalls } from './chain-worker.ts';
-import { openSharedCache } from './compose-redis.ts';
-import { openWrittenTables } from './compose-tables.ts';
-import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
-import type { SinksCalls } from './sinks-worker.ts';
-import type { Thread } from './thread.ts';
-import { startProcess } from './worker-process.ts';
+import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
+import { archivedTopics, groupOf, type Layout } from '../runtime/segments.ts';
+import { composeLayout, describeJobs, readersOf, sinkReaders } from './compose-jobs.ts';
 import type { ProcessSetup } from './worker-setup.ts';
 
-/** The parts of an environment whose log is on Kafka: jobs and sinks are processes, and more may join. */
-export async function openKafkaParts(settings: PartsSettings): Promise<PipelineParts> {
-  const { config, environment, paths, print, logger, onClose } = settings;
-  await openWrittenTables(settings).then(tables => tables.close());
-  const cache = await openSharedCache(config, logger);
-  onClose(() => cache.close());
-  const workers: { sinks?: Thread<SinksCalls> } = {};
-  const log = await openServedKafka(
-    settings,
-    () => workers.sinks?.calls.haveRead() ?? Promise.resolve(false),
-  );
-  onClose(() => log.close());
-  print(`log     ${config['kafka.brokers'].join(', ')}`);
-  const common = { config, environment, paths, log: null, jobs: null };
-  const processOf = (setup: ProcessSetup) => startProcess<ChainCalls>(setup, logger);
-  const chain: Thread<ChainCalls>[] = [];
-  onClose(() => Promise.all(chain.map(worker => worker.stop())));
-  // The first one brings the layout up to date before any other reads.
-  for (let instance = 0; instance < config['kafka.workers']; instance++) {
-    chain.push(await processOf({ ...common, role: 'chain', instance, changesLayout: instance === 0 }));
-  }
-  workers.sinks = await startProcess<SinksCalls>(
-    { ...common, role: 'sinks', instance: 0, changesLayout: false },
+/** An environment whose log is on Kafka. */
+interface KafkaPlace {
+  readonly config: Config;
+  readonly environment: string;
+  readonly layout: Layout;
+}
+
+const ALL_TOPICS = Object.keys(TOPICS);
+
+/** The log as the process that serves HTTP holds it; `hasRead` says of the archive whether it has read all. */
+export async function openServedKafka(
+  place: KafkaPlace,
+  logger: Logger,
+  hasRead: () => Promise<boolean>,
+): Promise<ServedLog> {
+  return openKafkaLog({
+    ...(await optionsOf(place, readersOf(place.layout, place.config))),
+    role: 'serve',
+    instance: 0,
+    hasRead: async group => (group === ARCHIVE_GROUP ? hasRead() : undefined),
     logger,
-  );
-  onClose(() => workers.sinks!.stop());
-  return { log, cache, chain, sinks: workers.sinks };
+  });
+}
+
+/** The log as a worker in a process of its own holds it: it knows the groups of every layout there ever was. */
+export async function openWorkerKafka(setup: ProcessSetup, logger: Logger): Promise<ServedLog> {
+  const { config, environment, role, instance } = setup;
+  const jobs = describeJobs(config);
+  const place = { config, environment, layout: composeLayout(jobs, config) };
+  const groups = jobs.map(job => ({ group: groupOf(job), topics: job.inputs }));
+  const options = await optionsOf(place, [...groups, ...sinkReaders(place.layout, config)]);
+  return openKafkaLog({ ...options, role, instance, logger });
+}
+
+/**
+ * Makes the topics what layout and configuration want: creates, adds partitions, changes settings. Tells each step.
+ * Throws ERR_REPLICAS_TOO_FEW, ERR_CONFIG_INVALID, and what the brokers refuse.
+ */
+export async function reconcileTopics(place: KafkaPlace, tell: (line: string) => void): Promise<void> {
+  const { config, environment } = place;
+  await withAdmin(config, async admin => {
+    const wanted = wantedOf(place, archivedTopics(place.layout));
+    const steps = planTopics(wanted, await admin.observeTopics(wanted));
+    const created = steps.filter(({ kind }) => kind === 'create').length;
+    if (created > 0) tell(`${created} to create of ${wanted.length}`);
+    for (const step of steps) {
+      if (step.kind !== 'create') tell(`${bareTopic(environment, step.topic)}: ${step.kind}`);
+      await admin.applyTopics([step]);
+    }
+  });
+}
+
+async function optionsOf(place: KafkaPlace, readers: readonly { group: string; topics: readonly string[] }[]) {
+  const { config, environment } = place;
+  const named = (name: string) => fullTopic(environment, name);
+  const internal = ALL_TOPICS.filter(name => topicKind(name) === 'internal');
+  // What an earlier layout left on a topic between jobs must be readable.
+  const present = await withAdmin(config, async admin => {
+    const { topics } = await admin.observeTopics(wantedOf(place, ALL_TOPICS));
+    return ALL_TOPICS.filter(name => topics.has(named(name)));
+  });
+  const topics = new Set([...archivedTopics(place.layout), ...internal, ...present]);
+  return {
+    connection: connectionOf(config),
+    clientPath: config['kafka.clientFolder'],
+    environment,
+    topics: [...topics].map(named),
+    plainTopics: ALL_TOPICS.filter(name => topicKind(name) === 'input')
+      .concat(internal)
+      .map(named),
+    groups: readers.map(({ group, topics: names }) => ({
+      group,
+      topics: names.filter(name => topics.has(name)).map(named),
+    })),
+    unmovedGroups: [ARCHIVE_GROUP],
+    minInsync: config['kafka.minInsync'],
+    requestMsMax: config['kafka.requestMsMax'],
+    queueBytesMax: config['log.queueBytesMax'],
+  } satisfies Partial<KafkaLogOptions>;
+}
+
+function wantedOf({ config, environment }: KafkaPlace, stored: readonly string[]): readonly WantedTopic[] {
+  return wantedTopics({
+    environment,
+    stored: stored.filter(name => topicKind(name) !== 'internal'),
+    internal: ALL_TOPICS.filter(name => topicKind(name) === 'internal'),
+    partitions: config['log.partitions'],
+    replication: config['kafka.replication'],
+    minInsync: config['kafka.minInsync'],
+    retentionMs: config['log.retentionMs'],
+    recordBytesMax: config['ingest.bodyBytesMax'],
+  });
+}
+
+async function withAdmin<T>(
+  config: Config,
+  use: (admin: ReturnType<typeof openKafkaAdmin>) => Promise<T>,
+): Promise<T> {
+  const admin = openKafkaAdmin(connectionOf(config), config['kafka.requestMsMax']);
+  try {
+    return await use(admin);
+  } finally {
+    await admin.close();
+  }
+}
+
+function connectionOf(config: Config): KafkaConnection {
+  return {
+    brokers: config['kafka.brokers'],
+    tls: config['kafka.tls'],
+    caFile: config['kafka.caFile'],
+    mechanism: config['kafka.mechanism'] === 'scram-sha-256' ? 'scram-sha-256' : 'scram-sha-512',
+    username: config['kafka.username'],
+    password: config['kafka.password'] === '' ? '' : resolveSecret(config['kafka.password']),
+  };
 }

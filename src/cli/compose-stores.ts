@@ -5,10 +5,9 @@ import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
 import type { OpenTables } from '../adapters/tables/table-store.ts';
 import type { Cache, Log, ObjectStore, StateStore } from '../core/ports.ts';
 import type { Logger } from '../observability/logger.ts';
-import { openWorkerLog } from './compose-kafka.ts';
 import { openSharedCache, openSharedState } from './compose-redis.ts';
 import { openWrittenTables } from './compose-tables.ts';
-import type { WorkerSetup } from './worker-setup.ts';
+import type { ProcessSetup, WorkerSetup } from './worker-setup.ts';
 
 /** What the stream jobs run on. */
 export interface ChainStores {
@@ -61,7 +60,7 @@ async function openMarkedLog(
   const { config, paths } = setup;
   const own = setup.log === null ? null : open(connectLog(setup.log));
   if (own === null || config['state.adapter'] === 'redis') {
-    const log = own ?? open(await openWorkerLog(setup, logger));
+    const log = own ?? open(await openProcessLog(setup, logger));
     const state = open(await openSharedState(config));
     return { log, state, markCount: () => state.count() };
   }
@@ -77,6 +76,12 @@ async function openMarkedLog(
   return { log: own, state, markCount: () => state.count };
 }
 
+/** Loaded only where it is used, as every client of a server. */
+async function openProcessLog(setup: ProcessSetup, logger: Logger): Promise<Log> {
+  const { openWorkerKafka } = await import('./compose-kafka.ts');
+  return openWorkerKafka(setup, logger);
+}
+
 async function openJobCache(setup: WorkerSetup, logger: Logger): Promise<Pick<Cache, 'get' | 'close'>> {
   const { config, paths } = setup;
   const version = setup.log === null ? null : setup.cacheVersion;
@@ -89,7 +94,7 @@ async function openJobCache(setup: WorkerSetup, logger: Logger): Promise<Pick<Ca
 
 /** Opens what the sinks' worker needs. */
 export async function openSinkStores(setup: WorkerSetup, logger: Logger): Promise<SinkStores> {
-  const log = setup.log === null ? await openWorkerLog(setup, logger) : connectLog(setup.log);
+  const log = setup.log === null ? await openProcessLog(setup, logger) : connectLog(setup.log);
   try {
     const tables = await openWrittenTables(setup);
     return {

@@ -5,8 +5,9 @@ import { createLogger, type Logger } from '../observability/logger.ts';
 import type { Layout } from '../runtime/segments.ts';
 import { openEmbeddedParts } from './compose-embedded.ts';
 import { composeLayout, describeJobs } from './compose-jobs.ts';
-import { openKafkaParts } from './compose-kafka.ts';
+
 import { openServers } from './compose-servers.ts';
+import { openSharedParts } from './compose-shared.ts';
 import { type EnvironmentPaths, prepareDataDirectory } from './data-directory.ts';
 import type { PipelineParts, PipelineSettings } from './pipeline-parts.ts';
 
@@ -42,7 +43,7 @@ export async function openPipeline(settings: PipelineSettings): Promise<Pipeline
 
     const jobs = describeJobs(config);
     const layout = composeLayout(jobs, config);
-    const openParts = config['log.adapter'] === 'kafka' ? openKafkaParts : openEmbeddedParts;
+    const openParts = config['log.adapter'] === 'kafka' ? openSharedParts : openEmbeddedParts;
     const parts = await openParts({ ...settings, config, paths, layout, logger, onClose });
     for (const segment of layout.segments) print(`jobs    ${segment.jobs.map(job => job.name).join(' ▸ ')}`);
     return { ...parts, config, paths, jobs, layout, logger, close };

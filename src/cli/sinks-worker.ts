@@ -34,8 +34,7 @@ export async function startSinks(setup: WorkerSetup) {
   }
   return {
     trouble: () => ({ tables: textOf(sink?.trouble() ?? null), archive: textOf(archive.trouble()) }),
-    /** Whether every sink has been handed everything durable and has come back for more. */
-    haveRead: () => (sink?.isCaughtUp() ?? true) && (!config['archive.enabled'] || archive.isCaughtUp()),
+    hasArchiveRead: () => !config['archive.enabled'] || archive.isCaughtUp(),
     archiveStatus: () => archive.status(),
     archiveFlush: () => flush(archive, config['archive.enabled']),
     archiveVerify: () => archive.verify(),

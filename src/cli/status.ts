@@ -1,23 +1,16 @@
 import type { ComponentDocument } from '../core/documents.ts';
 import type { LogState } from '../core/ports.ts';
 import type { Ledger } from '../observability/conservation.ts';
-import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
-import { archivedTopics } from '../runtime/segments.ts';
-import { TABLE_TOPICS } from '../runtime/tables/table-rows.ts';
-import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import type { Pipeline } from './compose.ts';
+import { readersOf } from './compose-jobs.ts';
 
 /** A thread that does not answer within this time is reported, not waited for. */
 const ANSWER_MS_MAX = 2_000;
 
 /** The accounts' inputs: the log's state with who reads what. */
 export function ledgerOf(pipeline: Pipeline, environment: string, state: LogState): Ledger {
-  const { jobs, layout } = pipeline;
-  const sinks = [
-    { group: ARCHIVE_GROUP, topics: archivedTopics(layout) },
-    { group: TABLES_GROUP, topics: Object.keys(TABLE_TOPICS) },
-  ];
-  const groups = [...layout.segments.map(({ group, inputs }) => ({ group, topics: inputs })), ...sinks];
+  const { jobs, layout, config } = pipeline;
+  const groups = readersOf(layout, config);
   return { environment, state, jobs, groups, isStored: layout.isStored };
 }
 

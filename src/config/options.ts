@@ -94,6 +94,10 @@ export const OPTIONS = {
     does: 'What is started on the host: Kafka 4 by itself, or Kafka 3.9 with ZooKeeper.',
   },
   'kafka.nodes': integer(1, 'Brokers started on the host; three survive the loss of one.', 1, 3),
+  'kafka.clientFolder': text(
+    '',
+    'Folder of the native client; empty: the one that millrace up builds once into its cache folder.',
+  ),
   'kafka.tls': toggle(false, 'Whether connections are encrypted.'),
   'kafka.caFile': text(
     '',
