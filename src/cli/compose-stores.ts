@@ -58,22 +58,22 @@ async function openMarkedLog(
   open: <T extends Closable>(part: T) => T,
 ): Promise<Pick<ChainStores, 'log' | 'state' | 'markCount'>> {
   const { config, paths } = setup;
-  const own = setup.log === null ? null : open(connectLog(setup.log));
-  if (own === null || config['state.adapter'] === 'redis') {
-    const log = own ?? open(await openProcessLog(setup, logger));
+  if (setup.log === null || config['state.adapter'] === 'redis') {
+    const log = open(setup.log === null ? await openProcessLog(setup, logger) : connectLog(setup.log));
     const state = open(await openSharedState(config));
     return { log, state, markCount: () => state.count() };
   }
+  const log = open(connectLog(setup.log));
   const state = open(
     await openEmbeddedState({
       directory: paths.state,
       ttlMs: config['dedup.ttlMs'],
-      marksFrom: position => own.marksFrom(position),
-      keepFrom: position => own.keepFrom('dedup', position),
+      marksFrom: position => log.marksFrom(position),
+      keepFrom: position => log.keepFrom('dedup', position),
       warn: (message, fields) => logger.warn(fields, message),
     }),
   );
-  return { log: own, state, markCount: () => state.count };
+  return { log, state, markCount: () => state.count };
 }
 
 /** Loaded only where it is used, as every client of a server. */
