@@ -43,9 +43,15 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     folder: 'adapters',
-    may: ['core', 'config', 'observability'],
+    may: ['core', 'config', 'observability', 'adapters/redis'],
     outside: ['node', 'npm'],
     because: 'one port folder never imports another: any may be exchanged alone',
+  },
+  {
+    folder: 'adapters/redis',
+    may: ['core', 'config', 'observability'],
+    outside: ['node', 'npm'],
+    because: 'the connection and the errors of a server that two ports use: no port of its own',
   },
   {
     folder: 'operations',
@@ -56,7 +62,17 @@ export const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     folder: 'cli',
-    may: ['core', 'config', 'observability', 'jobs', 'runtime', 'services', 'adapters', 'operations'],
+    may: [
+      'core',
+      'config',
+      'observability',
+      'jobs',
+      'runtime',
+      'services',
+      'adapters',
+      'adapters/redis',
+      'operations',
+    ],
     outside: ['node', 'npm'],
     because:
       'commands, and the composition: `compose…`, `serve`, `backend` and `…worker…` alone import adapters',

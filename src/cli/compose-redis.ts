@@ -1,48 +1,67 @@
+import { openRedisCache } from '../adapters/cache/redis-cache.ts';
+import { checkRedis, type RedisCheck } from '../adapters/redis/check-redis.ts';
+import type { RedisAddress } from '../adapters/redis/redis-connection.ts';
+import { openRedisState, type RedisState } from '../adapters/state/redis-state.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
 import type { Cache } from '../core/ports.ts';
 import type { Logger } from '../observability/logger.ts';
 
-/** Where Redis is and who asks. */
-export function redisOf(config: Config) {
+/** The marks in the Redis of the configuration. */
+export function composeRedisState(config: Config): Promise<RedisState> {
+  return openRedisState({
+    ...addressOf(config),
+    databases: markDatabasesOf(config),
+    ttlMs: config['dedup.ttlMs'],
+    graceMs: config['redis.markGraceMs'],
+  });
+}
+
+/** The master data in the Redis of the configuration, for loading as for the jobs. */
+export function composeRedisCache(config: Config, logger: Logger): Promise<Cache> {
+  return openRedisCache({
+    ...addressOf(config),
+    databases: rowDatabasesOf(config),
+    limits: { rowsMax: config['cache.rowsMax'], bytesMax: config['cache.bytesMax'] },
+    logger,
+  });
+}
+
+/** Looks at the Redis of the configuration for what is to be kept there. */
+export function checkConfiguredRedis(config: Config): Promise<RedisCheck> {
+  return checkRedis({
+    ...addressOf(config),
+    markDatabases: config['state.adapter'] === 'redis' ? Object.values(markDatabasesOf(config)) : [],
+    rowDatabases: config['cache.adapter'] === 'redis' ? Object.values(rowDatabasesOf(config)) : [],
+  });
+}
+
+function addressOf(config: Config): RedisAddress {
+  const reference = config['redis.password'];
   return {
     host: config['redis.host'],
     port: config['redis.port'],
     tls: config['redis.tls'],
     caFile: config['redis.caFile'],
     username: config['redis.username'],
-    password: config['redis.password'] === '' ? '' : resolveSecret(config['redis.password']),
+    password: reference === '' ? '' : resolveSecret(reference),
   };
 }
 
-/** The marks that processes share. The client is loaded only where an environment has Redis. */
-export async function openSharedState(config: Config) {
-  const { openRedisState } = await import('../adapters/state/redis-state.ts');
-  return openRedisState({
-    ...redisOf(config),
-    databases: {
-      batch: config['redis.batchDatabase'],
-      event: config['redis.eventDatabase'],
-      route: config['redis.routeDatabase'],
-      summary: config['redis.summaryDatabase'],
-    },
-    ttlMs: config['dedup.ttlMs'],
-    graceMs: config['redis.markGraceMs'],
-  });
+function markDatabasesOf(config: Config) {
+  return {
+    batch: config['redis.batchDatabase'],
+    event: config['redis.eventDatabase'],
+    route: config['redis.routeDatabase'],
+    summary: config['redis.summaryDatabase'],
+  };
 }
 
-/** The master data that processes share. */
-export async function openSharedCache(config: Config, logger: Logger): Promise<Cache> {
-  const { openRedisCache } = await import('../adapters/cache/redis-cache.ts');
-  return openRedisCache({
-    ...redisOf(config),
-    databases: {
-      device: config['redis.deviceDatabase'],
-      user: config['redis.userDatabase'],
-      content: config['redis.contentDatabase'],
-      dialcode: config['redis.dialcodeDatabase'],
-    },
-    limits: { rowsMax: config['cache.rowsMax'], bytesMax: config['cache.bytesMax'] },
-    logger,
-  });
+function rowDatabasesOf(config: Config) {
+  return {
+    device: config['redis.deviceDatabase'],
+    user: config['redis.userDatabase'],
+    content: config['redis.contentDatabase'],
+    dialcode: config['redis.dialcodeDatabase'],
+  };
 }

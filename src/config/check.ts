@@ -8,6 +8,16 @@ export interface Contradiction {
   readonly problem: string;
 }
 
+const REDIS_DATABASES = [
+  'redis.batchDatabase',
+  'redis.eventDatabase',
+  'redis.routeDatabase',
+  'redis.summaryDatabase',
+  'redis.deviceDatabase',
+  'redis.contentDatabase',
+  'redis.dialcodeDatabase',
+  'redis.userDatabase',
+] as const satisfies readonly OptionKey[];
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** The rules that no single key can break alone, and those of entries of lists. Order: as the keys are listed. */
@@ -60,6 +70,12 @@ export function contradictions(config: Config): readonly Contradiction[] {
     'kafka.minInsync',
     'must be at most kafka.replication, or nothing is ever acknowledged',
   );
+  const databases = new Map<number, OptionKey>();
+  for (const key of REDIS_DATABASES) {
+    const other = databases.get(config[key]);
+    check(other === undefined, key, `is ${config[key]}, as ${other} is: their keys would be taken for one`);
+    databases.set(config[key], key);
+  }
   for (const reference of config['ingest.tokens']) {
     check(
       /^(env|file):./.test(reference),

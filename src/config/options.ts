@@ -23,6 +23,8 @@ const integer = (fallback: number, does: string, min = 0, max = Number.MAX_SAFE_
 const text = (fallback: string, does: string) => ({ type: 'text', fallback, does }) as const;
 const toggle = (fallback: boolean, does: string) => ({ type: 'switch', fallback, does }) as const;
 const list = (fallback: readonly string[], does: string) => ({ type: 'list', fallback, does }) as const;
+const database = (fallback: number, holds: string) =>
+  integer(fallback, `Number of the database that holds ${holds}.`, 0, 16_383);
 const secret = (does: string) => ({ type: 'secret', fallback: '', does }) as const;
 const target = (server: string) =>
   ({
@@ -138,6 +140,20 @@ export const OPTIONS = {
   'redis.caFile': text('', 'PEM file of the authority that signed Redis; empty: those the system trusts.'),
   'redis.username': text('', 'ACL user; empty: the default user.'),
   'redis.password': secret('Password of the user.'),
+  'redis.batchDatabase': database(1, 'first sightings of batches, by msgid'),
+  'redis.eventDatabase': database(7, 'first sightings of events, by mid'),
+  'redis.routeDatabase': database(8, 'first sightings of routed events, by mid'),
+  'redis.summaryDatabase': database(9, 'first sightings of summaries, by mid'),
+  'redis.deviceDatabase': database(2, 'devices: hashes by device id'),
+  'redis.contentDatabase': database(5, 'content, collections and questions: JSON by id'),
+  'redis.dialcodeDatabase': database(6, 'dialcodes: JSON by code'),
+  'redis.userDatabase': database(12, 'users: hashes by user:<id>'),
+  'redis.markGraceMs': integer(
+    HOUR_MS,
+    'How much longer than dedup.ttlMs Redis keeps a mark: how far the jobs may lag without missing a duplicate.',
+    0,
+    30 * DAY_MS,
+  ),
 
   'extract.eventBytesMax': integer(
     1_048_576,

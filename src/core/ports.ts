@@ -150,6 +150,8 @@ export interface Sighting {
   readonly expiresAtMs: number;
   /** Where the key was first seen; null where the store cannot hold a mark whose outputs are not durable. */
   readonly source: Source | null;
+  /** The mark whose place it took when that one had run out: replayed events may be older than the mark they meet. */
+  readonly before?: Sighting;
 }
 
 /**
@@ -163,8 +165,8 @@ export interface StateStore {
   /**
    * Called for each batch, marks or none, before its commit; with `isMore` for further marks of the same batch,
    * which must not wait for other batches: these may wait for this one. `conflict`: another process has marked
-   * one of the keys since they were looked up, so the events must be looked at again; marks that were set by
-   * then hold their own positions and let their events pass.
+   * one of the keys since they were looked up, so the events must be looked at again; none of the marks was set,
+   * since those of an event that is a duplicate after all must not stand in the way of others.
    */
   mark(marks: readonly Mark[], isMore?: boolean): Promise<Uint8Array | null | 'conflict'>;
   /** Called once for each batch, when the commit that carried its marks is durable at `position`. */

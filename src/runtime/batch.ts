@@ -1,7 +1,8 @@
 import type { JsonObject } from '../core/event.ts';
-import type { CacheKey, Item, MarkKey, ReadPlan, Reads } from '../core/job.ts';
+import type { CacheKey, MarkKey, ReadPlan, Reads } from '../core/job.ts';
 import type { Cache, Sighting, StateStore } from '../core/ports.ts';
 import type { LogRecord } from '../core/record.ts';
+import { isSeenElsewhere } from '../core/sighting.ts';
 import { bareTopic } from '../core/topics.ts';
 import { type ChainInput, type ChainOptions, type ChainOutput, type ChainResult, runChain } from './chain.ts';
 import { addCounters } from './counters.ts';
@@ -58,7 +59,7 @@ export async function readPlanned(
   marks.answer(sightings);
   rows.answer(found);
   return {
-    isSeen: (key, item) => isSeenElsewhere(marks.find(key), item),
+    isSeen: (key, item) => isSeenElsewhere(marks.find(key), item.source, item.nowMs),
     row: key => rows.find(key),
   };
 }
@@ -95,19 +96,4 @@ class KeyTable<K extends { readonly key: string }, A> {
     const index = this.#areas.get(this.#areaOf(key))?.get(key.key);
     return index === undefined ? undefined : this.#answers[index];
   }
-}
-
-/**
- * Whether a mark speaks of another event. Where the store keeps positions, an event that meets its own mark,
- * or one that its partition set later, is a replay and passes.
- */
-function isSeenElsewhere(sighting: Sighting | undefined, item: Item): boolean {
-  if (sighting === undefined || item.nowMs >= sighting.expiresAtMs) return false;
-  const { source } = sighting;
-  if (source === null || source.topic !== item.source.topic || source.partition !== item.source.partition)
-    return true;
-  return (
-    source.offset < item.source.offset ||
-    (source.offset === item.source.offset && source.index < item.source.index)
-  );
 }

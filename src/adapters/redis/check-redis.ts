@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { MillraceError } from '../../core/errors.ts';
+import {
+  connectRedis,
+  type RedisAddress,
+  type RedisCommand,
+  type RedisConnection,
+} from './redis-connection.ts';
+
+/** What is to be kept there. */
+export interface RedisCheckOptions extends RedisAddress {
+  /** Databases of first sightings; none where Redis keeps no marks. */
+  readonly markDatabases: readonly number[];
+  /** Databases of master data; none where it lies elsewhere. */
+  readonly rowDatabases: readonly number[];
+}
+
+/** Something about the server that an operator should know. */
+export interface RedisFinding {
+  /** `error`: the pipeline would lose its guarantees, or stop; `warning`: it would lose something in a bad case. */
+  readonly severity: 'error' | 'warning';
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/** What a look at the server told. */
+export interface RedisCheck {
+  /** `Redis 7.0.15`; of Valkey its own version. */
+  readonly version: string;
+  /** Errors first. */
+  readonly findings: readonly RedisFinding[];
+}
+
+/** The oldest version that the adapters are tested with. */
+const VERSION_MIN = [7, 0] as const;
+/** What setting marks does, on a key that lives for a second. */
+const TRY_MARK = `
+redis.call('SELECT', ARGV[1])
+redis.call('GET', KEYS[1])
+return redis.call('SET', KEYS[1], '', 'PX', 1000)`;
+
+/**
+ * Looks at a Redis before it is relied on: its version, whether it may forget marks or lose them with its power, and
+ * whether the user may do all that the adapters do, tried on a key that lives for a second. Throws what
+ * {@link connectRedis} throws; everything else is a finding.
+ */
+export async function checkRedis(options: RedisCheckOptions): Promise<RedisCheck> {
+  const redis = await connectRedis(options);
+  try {
+    const info = await readInfo(redis);
+    const isUnread = info instanceof MillraceError;
+    const ofInfo = isUnread ? [unread(info)] : findingsOf(info, options.markDatabases.length > 0);
+    const findings = [...ofInfo, ...(await tryCalls(redis, options))];
+    return {
+      version: isUnread ? 'unknown' : versionOf(info),
+      findings: findings.toSorted((a, b) => a.severity.localeCompare(b.severity)),
+    };
+  } finally {
+    await redis.close();
+  }
+}
+
+type Info = ReadonlyMap<string, string>;
+
+async function readInfo(redis: RedisConnection): Promise<Info | MillraceError> {
+  try {
+    const [text] = await redis.send([['info']]);
+    return new Map(
+      [...String(text).matchAll(/^([a-z0-9_]+):(.*?)\r?$/gm)].map(([, name, value]) => [name!, value!]),
+    );
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'ERR_STORE_RIGHTS') return error;
+    throw error;
+  }
+}
+
+function unread(error: MillraceError): RedisFinding {
+  return {
+    severity: 'warning',
+    problem: `version, eviction and persistence cannot be checked: ${error.why}`,
+    remedy: 'Grant the user +info.',
+  };
+}
+
+function versionOf(info: Info): string {
+  const valkey = info.get('valkey_version');
+  return valkey === undefined ? `Redis ${info.get('redis_version')}` : `Valkey ${valkey}`;
+}
+
+function findingsOf(info: Info, holdsMarks: boolean): readonly RedisFinding[] {
+  const findings: RedisFinding[] = [];
+  const add = (severity: RedisFinding['severity'], problem: string, remedy: string) =>
+    findings.push({ severity, problem, remedy });
+  const [major = 0, minor = 0] = (info.get('redis_version') ?? '').split('.').map(Number);
+  if (major < VERSION_MIN[0] || (major === VERSION_MIN[0] && minor < VERSION_MIN[1])) {
+    add(
+      'error',
+      `${versionOf(info)} is older than ${VERSION_MIN.join('.')}`,
+      'Upgrade Redis, or use Valkey.',
+    );
+  }
+  if (info.get('redis_mode') === 'cluster') {
+    add('error', 'it is a Redis Cluster, which has one database only', 'Use a Redis that is no cluster.');
+  }
+  const policy = info.get('maxmemory_policy');
+  if (policy !== 'noeviction') {
+    const forgets = `maxmemory-policy is ${policy}: when memory runs out Redis forgets`;
+    if (holdsMarks) {
+      add('error', `${forgets} marks, and duplicates pass`, 'Set maxmemory-policy noeviction.');
+    } else {
+      add(
+        'warning',
+        `${forgets} master data`,
+        'Set maxmemory-policy noeviction, or load the rows again then.',
+      );
+    }
+  }
+  if (info.get('aof_enabled') !== '1') {
+    const lost = holdsMarks
+      ? 'a restart forgets marks, and duplicates pass'
+      : 'a restart forgets master data';
+    add('warning', `appendonly is off: ${lost}`, 'Set appendonly yes.');
+  }
+  return findings;
+}
+
+/**
+ * Tries each kind of call that the adapters make. What the server refuses, for want of a right, room or a database
+ * of that number, is a finding.
+ */
+async function tryCalls(
+  redis: RedisConnection,
+  options: RedisCheckOptions,
+): Promise<readonly RedisFinding[]> {
+  const findings = new Map<string, RedisFinding>();
+  for (const commands of callsOf(options, `millrace:check:${randomUUID()}`)) {
+    try {
+      await redis.send(commands);
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      const problem = `${error.message}: ${error.why}`;
+      findings.set(problem, { severity: 'error', problem, remedy: error.remedy });
+    }
+  }
+  return [...findings.values()];
+}
+
+function callsOf(options: RedisCheckOptions, key: string): readonly (readonly RedisCommand[])[] {
+  const { markDatabases, rowDatabases } = options;
+  const reads: RedisCommand[][] = [...markDatabases, ...rowDatabases].map(database => [
+    ['select', database],
+    ['mget', key],
+  ]);
+  const marks: RedisCommand[][] = markDatabases
+    .slice(0, 1)
+    .flatMap(database => [[['eval', TRY_MARK, 1, key, database]], [['select', database], ['dbsize']]]);
+  // Last: where EXEC is refused the connection is left inside the transaction.
+  const rows: RedisCommand[][] = rowDatabases.slice(0, 1).flatMap(database => [
+    [
+      ['select', database],
+      ['hgetall', key],
+    ],
+    [
+      ['select', database],
+      ['multi'],
+      ['set', key, ''],
+      ['del', key],
+      ['hset', key, 'a', ''],
+      ['del', key],
+      ['exec'],
+    ],
+  ]);
+  return [...reads, ...marks, ...rows];
+}

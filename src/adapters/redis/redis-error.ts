@@ -1,0 +1,59 @@
+import { type ErrorCode, MillraceError } from '../../core/errors.ts';
+
+/** What Redis says first in a refusal → the error that says it to the operator. Any other refusal: unavailable. */
+const CODES: readonly (readonly [pattern: RegExp, code: ErrorCode, remedy?: string])[] = [
+  [/^(?:WRONGPASS|NOAUTH)\b|^ERR invalid password|^ERR AUTH /, 'ERR_STORE_AUTH'],
+  [/^NOPERM\b|\bNOPERM\b|ACL failure in script/, 'ERR_STORE_RIGHTS'],
+  [/^OOM\b/, 'ERR_STORE_FULL', 'Raise maxmemory of Redis; the pipeline goes on by itself.'],
+  [
+    /^MISCONF\b.*No space left/s,
+    'ERR_STORE_FULL',
+    'Free space on the disk of Redis; the pipeline goes on by itself.',
+  ],
+  [/^MISCONF\b/, 'ERR_STORE_READ_ONLY', 'See in the log of Redis why it cannot write to its disk.'],
+  [/^READONLY\b|^NOREPLICAS\b/, 'ERR_STORE_READ_ONLY'],
+  [
+    /^WRONGTYPE\b/,
+    'ERR_STORE_UNAVAILABLE',
+    'Another program keeps its keys there: give the first sightings databases of their own (redis.…Database).',
+  ],
+  [
+    /^ERR (?:DB index is out of range|SELECT is not allowed)/,
+    'ERR_STORE_UNAVAILABLE',
+    'Give Redis enough databases, or correct redis.…Database; a Redis Cluster has only one and cannot be used.',
+  ],
+];
+
+const TLS_CODES = /^(?:ERR_TLS|ERR_SSL|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|CERT_)/;
+
+/**
+ * A failure of Redis, or of the way to it, as the error that callers wait out.
+ *
+ * @param cause  what the client threw, or the last that it said of its connection
+ * @param place  `host:port`
+ */
+export function redisError(cause: unknown, place: string): MillraceError {
+  if (cause instanceof MillraceError) return cause;
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const why = `Redis ${place}: ${said}`;
+  if (isReply(cause)) {
+    const [, code, remedy] = CODES.find(([pattern]) => pattern.test(said)) ?? [];
+    return new MillraceError(code ?? 'ERR_STORE_UNAVAILABLE', why, {
+      cause,
+      ...(remedy === undefined ? {} : { remedy }),
+    });
+  }
+  const remedy = TLS_CODES.test(codeOf(cause))
+    ? 'Check redis.tls, and that redis.caFile holds the authority that signed the certificate of redis.host.'
+    : `Check that Redis runs at ${place}, and redis.host, redis.port and redis.tls.`;
+  return new MillraceError('ERR_STORE_UNAVAILABLE', why, { cause, remedy });
+}
+
+/** Whether it is an answer of the server, rather than a failure to reach it. */
+export function isReply(cause: unknown): cause is Error {
+  return cause instanceof Error && cause.name === 'ReplyError';
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
