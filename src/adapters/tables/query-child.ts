@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { constants, DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
+import { distinctNames } from './query-answer.ts';
 import type { QueryFailure, QueryRequest } from './query-process.ts';
 
 const BUSY_MS_MAX = 5_000;
@@ -97,7 +98,7 @@ function rowsAnswer(
   statement.setReadBigInts(true);
   statement.setReturnArrays(true);
   const columns = statement.columns();
-  const names = distinct(columns.map(column => column.name));
+  const names = distinctNames(columns.map(column => column.name));
   const types = columns.map(column => declaredType(column.type));
   const keys = names.map(name => `${JSON.stringify(name)}:`);
   const rows: string[] = [];
@@ -122,17 +123,6 @@ function rowsAnswer(
 function cellsOf(row: unknown): readonly SQLOutputValue[] {
   if (!Array.isArray(row)) throw new Error('assertion failed: a row is an array');
   return row;
-}
-
-/** A later column of the same name gets a number: `eid`, `eid_2`. */
-function distinct(names: readonly string[]): readonly string[] {
-  const taken = new Set<string>();
-  return names.map(name => {
-    let free = name;
-    for (let n = 2; taken.has(free); n++) free = `${name}_${n}`;
-    taken.add(free);
-    return free;
-  });
 }
 
 function declaredType(type: string | null): string | undefined {

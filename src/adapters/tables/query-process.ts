@@ -5,6 +5,7 @@ import type { QueryDocument } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { QueryRunner } from '../../core/ports.ts';
 import { READABLE_RELATIONS } from '../../core/relations.ts';
+import { ANSWER_BYTES_MAX } from './query-answer.ts';
 import { QueryTurns } from './query-turns.ts';
 
 /** What the process that runs a query is told, as JSON on its standard input. */
@@ -36,8 +37,6 @@ export interface QueryOptions {
 }
 
 const CHILD = path.join(import.meta.dirname, 'query-child.ts');
-// The answer is parsed in the thread that serves HTTP: 16 MiB hold it up for about a tenth of a second.
-const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 // UTF-8 takes up to three bytes for a character, and the columns come on top.
 const OUTPUT_BYTES_MAX = 4 * ANSWER_BYTES_MAX;
 const STDERR_BYTES_MAX = 4096;
