@@ -94,7 +94,13 @@ async function assertWhole({ log }: Pipeline): Promise<void> {
 }
 
 const open = (dataDirectory: string, config: Config) =>
-  openPipeline({ config, environment: 'local', dataDirectory, print: () => {}, signal: new AbortController().signal });
+  openPipeline({
+    config,
+    environment: 'local',
+    dataDirectory,
+    print: () => {},
+    signal: new AbortController().signal,
+  });
 
 /** Puts master data and events in place; the chain is held back by opening it only afterwards. */
 async function preload(dataDirectory: string, config: Config, batches: readonly Buffer[]): Promise<void> {

@@ -2,11 +2,12 @@ import { openCacheOwner } from '../adapters/cache/sqlite-cache.ts';
 import { openEmbeddedLog } from '../adapters/log/embedded-log.ts';
 import type { Config } from '../config/options.ts';
 import { JOB_NAMES } from '../core/job.ts';
+import type { Cache } from '../core/ports.ts';
 import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
+import type { Logger } from '../observability/logger.ts';
 import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
 import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import type { ChainCalls } from './chain-worker.ts';
-import { openSharedCache } from './compose-redis.ts';
 import { openWrittenTables } from './compose-tables.ts';
 import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
 import type { SinksCalls } from './sinks-worker.ts';
@@ -59,4 +60,10 @@ function groupsOf(config: Config): readonly string[] {
     ...(config['tables.enabled'] ? [TABLES_GROUP] : []),
     ...(config['archive.enabled'] ? [ARCHIVE_GROUP] : []),
   ];
+}
+
+/** Loaded by need, as every client of a server. */
+async function openSharedCache(config: Config, logger: Logger): Promise<Cache> {
+  const { composeRedisCache } = await import('./compose-redis.ts');
+  return composeRedisCache(config, logger);
 }

@@ -64,7 +64,10 @@ export async function reconcileTopics(place: KafkaPlace, tell: (line: string) =>
   });
 }
 
-async function optionsOf(place: KafkaPlace, readers: readonly { group: string; topics: readonly string[] }[]) {
+async function optionsOf(
+  place: KafkaPlace,
+  readers: readonly { group: string; topics: readonly string[] }[],
+) {
   const { config, environment } = place;
   const named = (name: string) => fullTopic(environment, name);
   const internal = ALL_TOPICS.filter(name => topicKind(name) === 'internal');

@@ -1,6 +1,6 @@
 import type { ChainCalls } from './chain-worker.ts';
 import { openServedKafka, reconcileTopics } from './compose-kafka.ts';
-import { openSharedCache } from './compose-redis.ts';
+import { composeRedisCache } from './compose-redis.ts';
 import { openWrittenTables } from './compose-tables.ts';
 import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
 import type { SinksCalls } from './sinks-worker.ts';
@@ -12,7 +12,7 @@ export async function openSharedParts(settings: PartsSettings): Promise<Pipeline
   const { config, environment, paths, print, logger, onClose } = settings;
   await reconcileTopics(settings, line => print(`topics  ${line}`));
   await (await openWrittenTables(settings)).close();
-  const cache = await openSharedCache(config, logger);
+  const cache = await composeRedisCache(config, logger);
   onClose(() => cache.close());
   const started: { sinks?: Thread<SinksCalls> } = {};
   const hasRead = async () => (await started.sinks?.calls.hasArchiveRead()) ?? false;

@@ -5,7 +5,6 @@ import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
 import type { OpenTables } from '../adapters/tables/table-store.ts';
 import type { Cache, Log, ObjectStore, StateStore } from '../core/ports.ts';
 import type { Logger } from '../observability/logger.ts';
-import { openSharedCache, openSharedState } from './compose-redis.ts';
 import { openWrittenTables } from './compose-tables.ts';
 import type { ProcessSetup, WorkerSetup } from './worker-setup.ts';
 
@@ -60,7 +59,8 @@ async function openMarkedLog(
   const { config, paths } = setup;
   if (setup.log === null || config['state.adapter'] === 'redis') {
     const log = open(setup.log === null ? await openProcessLog(setup, logger) : connectLog(setup.log));
-    const state = open(await openSharedState(config));
+    const { composeRedisState } = await import('./compose-redis.ts');
+    const state = open(await composeRedisState(config));
     return { log, state, markCount: () => state.count() };
   }
   const log = open(connectLog(setup.log));
@@ -85,7 +85,10 @@ async function openProcessLog(setup: ProcessSetup, logger: Logger): Promise<Log>
 async function openJobCache(setup: WorkerSetup, logger: Logger): Promise<Pick<Cache, 'get' | 'close'>> {
   const { config, paths } = setup;
   const version = setup.log === null ? null : setup.cacheVersion;
-  if (version === null) return openSharedCache(config, logger);
+  if (version === null) {
+    const { composeRedisCache } = await import('./compose-redis.ts');
+    return composeRedisCache(config, logger);
+  }
   return openCacheReader(paths.cacheFile, version, {
     rowsMax: config['cache.rowsMax'],
     bytesMax: config['cache.bytesMax'],

@@ -34,8 +34,8 @@ export async function openReadTables(
   const { createPostgresQueryRunner } = await import('../adapters/tables/postgres-query.ts');
   const server = postgresOf(config);
   return {
-    reader: await openPostgresReader({ ...server, ...context }),
-    queries: await createPostgresQueryRunner({ ...server, config }),
+    reader: openPostgresReader(server, context),
+    queries: await createPostgresQueryRunner(server, config),
   };
 }
 

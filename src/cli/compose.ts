@@ -7,9 +7,8 @@ import { openEmbeddedParts } from './compose-embedded.ts';
 import { composeLayout, describeJobs } from './compose-jobs.ts';
 
 import { openServers } from './compose-servers.ts';
-import { openSharedParts } from './compose-shared.ts';
 import { type EnvironmentPaths, prepareDataDirectory } from './data-directory.ts';
-import type { PipelineParts, PipelineSettings } from './pipeline-parts.ts';
+import type { PartsSettings, PipelineParts, PipelineSettings } from './pipeline-parts.ts';
 
 /** An environment that runs: jobs and sinks have threads, or processes, of their own. */
 export interface Pipeline extends PipelineParts {
@@ -43,7 +42,7 @@ export async function openPipeline(settings: PipelineSettings): Promise<Pipeline
 
     const jobs = describeJobs(config);
     const layout = composeLayout(jobs, config);
-    const openParts = config['log.adapter'] === 'kafka' ? openSharedParts : openEmbeddedParts;
+    const { openParts } = await partsOf(config);
     const parts = await openParts({ ...settings, config, paths, layout, logger, onClose });
     for (const segment of layout.segments) print(`jobs    ${segment.jobs.map(job => job.name).join(' ▸ ')}`);
     return { ...parts, config, paths, jobs, layout, logger, close };
@@ -51,4 +50,12 @@ export async function openPipeline(settings: PipelineSettings): Promise<Pipeline
     await close();
     throw error;
   }
+}
+
+/** Loaded by need: clients of servers take time and memory. */
+async function partsOf(
+  config: Config,
+): Promise<{ openParts(settings: PartsSettings): Promise<PipelineParts> }> {
+  if (config['log.adapter'] === 'embedded') return { openParts: openEmbeddedParts };
+  return { openParts: (await import('./compose-shared.ts')).openSharedParts };
 }
