@@ -91,7 +91,8 @@ async function fetchAll(client: pg.Client, sql: string, limits: QueryLimits): Pr
   // Its snapshot is what keeps the transaction from being made one that writes.
   await client.query('SELECT 1');
   // By the extended protocol, which takes one statement.
-  await client.query({ text: `DECLARE answer NO SCROLL CURSOR FOR ${sql}`, queryMode: 'extended' });
+  const declare = { text: `DECLARE answer NO SCROLL CURSOR FOR ${sql}`, queryMode: 'extended' };
+  await client.query(declare);
   const rows: Record<string, unknown>[] = [];
   let columns: QueryDocument['columns'] = [];
   let bytes = 0;

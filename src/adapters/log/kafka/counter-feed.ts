@@ -139,7 +139,7 @@ export class CounterFeed {
         return;
       }
       this.#native.queryWatermarkOffsets(topic, 0, requestMsMax, (error, offsets) => {
-        if (error === null || error === undefined) resolve(offsets.high);
+        if (error === null || error === undefined) resolve(offsets.highOffset);
         else
           reject(errorFromNative(error, { brokers: connection.brokers, doing: `find the end of ${topic}` }));
       });

@@ -49,7 +49,10 @@ export interface NativeHandle {
     topic: string,
     partition: number,
     timeoutMs: number,
-    callback: (error: NativeError | null, offsets: { readonly low: number; readonly high: number }) => void,
+    callback: (
+      error: NativeError | null,
+      offsets: { readonly lowOffset: number; readonly highOffset: number },
+    ) => void,
   ): unknown;
 }
 

@@ -65,7 +65,7 @@ export class PartitionReader {
       throw error;
     });
     const { topic, partition } = place;
-    const { low, high } = await this.#ends(native, place);
+    const { lowOffset: low, highOffset: high } = await this.#ends(native, place);
     if (fromOffset >= high) return [];
     const offset = Math.max(fromOffset, low);
     this.#endAt = -1;
@@ -105,7 +105,10 @@ export class PartitionReader {
     return records;
   }
 
-  #ends(native: NativeConsumer, place: Place): Promise<{ readonly low: number; readonly high: number }> {
+  #ends(
+    native: NativeConsumer,
+    place: Place,
+  ): Promise<{ readonly lowOffset: number; readonly highOffset: number }> {
     return new Promise((resolve, reject) => {
       native.queryWatermarkOffsets(
         place.topic,
