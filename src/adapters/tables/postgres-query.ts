@@ -60,10 +60,18 @@ async function makeReader(options: PostgresOptions, reader: PostgresOptions): Pr
   const use = { statementMsMax: SETUP_MS_MAX, isReadOnly: false };
   await withClient(options, use, async client => {
     const role = client.escapeIdentifier(reader.username);
-    const { rowCount } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [reader.username]);
-    const verb = rowCount === 0 ? 'CREATE' : 'ALTER';
-    const rights = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION';
-    await client.query(`${verb} ROLE ${role} ${rights} PASSWORD ${client.escapeLiteral(reader.password)}`);
+    const password = `LOGIN PASSWORD ${client.escapeLiteral(reader.password)}`;
+    const found = 'SELECT rolsuper FROM pg_roles WHERE rolname = $1';
+    const [known] = (await client.query<{ rolsuper: unknown }>(found, [reader.username])).rows;
+    if (known !== undefined && known.rolsuper !== 'f') {
+      throw new MillraceError('ERR_STORE_RIGHTS', `role ${reader.username} may do everything`, {
+        remedy: `Drop it, or take its rights: ALTER ROLE ${role} NOSUPERUSER.`,
+      });
+    }
+    const bounds = 'NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION';
+    await client.query(
+      known === undefined ? `CREATE ROLE ${role} ${bounds} ${password}` : `ALTER ROLE ${role} ${password}`,
+    );
     const relations = READABLE_RELATIONS.map(name => client.escapeIdentifier(name)).join(', ');
     await client.query(`GRANT SELECT ON ${relations} TO ${role}`);
   });

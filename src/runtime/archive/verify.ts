@@ -28,7 +28,8 @@ type PartitionVerdict = ArchiveVerifyDocument['topics'][number]['partitions'][nu
  * Reads every object below the offset up to which each partition is archived, and shows that they hold each
  * record once: the ranges in their names follow one another without gap and overlap, every range has all its
  * parts, every object decompresses, has the digest and the lines that were recorded for it, and the parts of
- * a range have a line for each offset but quarantined ones. What is newer is left out: it may be in the making.
+ * a range have a line for each offset but quarantined ones and, over all ranges of the partition, as many as
+ * transactions took without a record. What is newer is left out: it may be in the making.
  *
  * A range with a part missing is a gap as a whole. Needs the memory of one object at a time.
  */
@@ -40,14 +41,15 @@ export async function verifyArchive(options: VerifyOptions): Promise<ArchiveVeri
     if (!options.topics.includes(topic)) continue;
     const stored = await objectsByPartition(options.objects, bareTopic(options.environment, topic));
     const verdicts: PartitionVerdict[] = [];
-    for (const { partition, startOffset } of partitions) {
+    for (const { partition, startOffset, endOffset, records } of partitions) {
       const key = partitionKey(topic, partition);
       const archivedTo = archived.get(key) ?? startOffset;
       const first = state.counters[`${BEGIN_COUNTER}${key}`] ?? (archived.has(key) ? 0 : startOffset);
       const claim = { topic, partition, fromOffset: first, toOffset: archivedTo };
       const objects = (stored.get(partition) ?? []).filter(({ parsed }) => parsed.fromOffset < archivedTo);
       const quarantined = state.quarantined.filter(row => row.topic === topic && row.partition === partition);
-      verdicts.push(await verifyPartition(options, { claim, objects, quarantined }));
+      const bare = Math.max(0, endOffset - records);
+      verdicts.push(await verifyPartition(options, { claim, objects, quarantined, bare }));
     }
     topics.push({ topic, partitions: verdicts });
   }
@@ -68,15 +70,21 @@ interface PartitionClaim {
   readonly claim: PartitionRange;
   readonly objects: readonly StoredObject[];
   readonly quarantined: readonly QuarantinedRange[];
+  /** Offsets of the partition that no record has: those of a transaction's marks, or of one that was aborted. */
+  readonly bare: number;
 }
 
 async function verifyPartition(options: VerifyOptions, work: PartitionClaim): Promise<PartitionVerdict> {
   const { claim, objects, quarantined } = work;
   const damaged: string[] = [];
   const covered: OffsetRange[] = [];
+  let bareLeft = work.bare;
   for (const { range, parts } of rangesOf(objects)) {
     if (isWhole(parts)) covered.push(range);
-    damaged.push(...(await damagedIn(options, { range: { ...claim, ...range }, parts, quarantined })));
+    const place = { ...claim, ...range };
+    const found = await damagedIn(options, { range: place, parts, quarantined, bareMax: bareLeft });
+    damaged.push(...found.damaged);
+    bareLeft -= found.bare;
   }
   const { gaps, overlaps } = tile(claim, covered, quarantined);
   return {
@@ -130,11 +138,16 @@ interface StoredParts {
   readonly range: PartitionRange;
   readonly parts: readonly StoredObject[];
   readonly quarantined: readonly QuarantinedRange[];
+  /** How many of its offsets may hold no record. */
+  readonly bareMax: number;
 }
 
-/** The objects of a range that are not what they should be. */
-async function damagedIn(options: VerifyOptions, work: StoredParts): Promise<readonly string[]> {
-  const { range, parts, quarantined } = work;
+/** The objects of a range that are not what they should be, and how many offsets have no line. */
+async function damagedIn(
+  options: VerifyOptions,
+  work: StoredParts,
+): Promise<{ readonly damaged: readonly string[]; readonly bare: number }> {
+  const { range, parts, quarantined, bareMax } = work;
   const damaged: string[] = [];
   let lines = 0;
   for (const { name, parsed } of parts) {
@@ -145,11 +158,12 @@ async function damagedIn(options: VerifyOptions, work: StoredParts): Promise<rea
     if (content === undefined || !isRecorded) damaged.push(name);
     lines += content?.lines ?? 0;
   }
-  if (damaged.length > 0 || !isWhole(parts)) return damaged;
-  // Records may have become unreadable in the log after they were archived, so the lower bound is not sharp.
+  if (damaged.length > 0 || !isWhole(parts)) return { damaged, bare: 0 };
   const offsets = range.toOffset - range.fromOffset;
-  const isCounted = lines <= offsets && lines >= offsets - quarantinedIn(quarantined, range);
-  return isCounted ? [] : parts.map(({ name }) => name);
+  // Records may have become unreadable in the log after they were archived, so the lower bound is not sharp.
+  const bare = Math.max(0, offsets - lines - quarantinedIn(quarantined, range));
+  if (lines <= offsets && bare <= bareMax) return { damaged, bare };
+  return { damaged: parts.map(({ name }) => name), bare: 0 };
 }
 
 /** Undefined where the object cannot be read, does not decompress or ends within a line. */
