@@ -1,0 +1,99 @@
+/** What the configuration of a broker follows from. */
+export interface BrokerSettings {
+  /** From 1. */
+  readonly id: number;
+  readonly nodeCount: number;
+  readonly port: number;
+  readonly data: string;
+  /** KRaft: the controllers of all nodes, `id@host:port`, and the port of this one. */
+  readonly kraft?: { readonly voters: string; readonly controllerPort: number };
+  /** Kafka 3.9: where its ZooKeeper is, with the root it uses there. */
+  readonly zookeeper?: string;
+}
+
+const MARK = '# Written by millrace: edits are undone by the next run.';
+/** Partitions of the topics that brokers keep for themselves: fewer are enough for a pipeline, and start sooner. */
+const SYSTEM_PARTITIONS = 4;
+
+/** `server.properties` of a broker. */
+export function brokerText(settings: BrokerSettings): string {
+  const { nodeCount, port, data } = settings;
+  // Three nodes survive the loss of one without losing an acknowledged record; fewer cannot.
+  const [replication, insync] = nodeCount >= 3 ? [3, 2] : [nodeCount, 1];
+  const client = `PLAINTEXT://127.0.0.1:${port}`;
+  return lines({
+    ...(settings.kraft === undefined ? zookeeperKeys(settings, client) : kraftKeys(settings, client)),
+    'advertised.listeners': client,
+    'log.dirs': data,
+    'default.replication.factor': replication,
+    'min.insync.replicas': insync,
+    'offsets.topic.replication.factor': replication,
+    'offsets.topic.num.partitions': SYSTEM_PARTITIONS,
+    'transaction.state.log.replication.factor': replication,
+    'transaction.state.log.min.isr': insync,
+    'transaction.state.log.num.partitions': SYSTEM_PARTITIONS,
+    // Topics are declared by the pipeline; a misspelt one must be an error.
+    'auto.create.topics.enable': false,
+    // Members come at once when a worker starts, and a lost one is noticed in the time its client asks for.
+    'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': 1000,
+    // A killed worker's open transaction holds every reader of committed records until it is aborted: looked for
+    // each second instead of each ten.
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms': 1000,
+    'log.cleaner.dedupe.buffer.size': 8_388_608,
+    'num.io.threads': 4,
+    'num.network.threads': 2,
+  });
+}
+
+function kraftKeys({ id, nodeCount, kraft }: BrokerSettings, client: string) {
+  const [replication, insync] = nodeCount >= 3 ? [3, 2] : [nodeCount, 1];
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': id,
+    'controller.quorum.voters': kraft?.voters ?? '',
+    'controller.listener.names': 'CONTROLLER',
+    listeners: `${client},CONTROLLER://127.0.0.1:${kraft?.controllerPort}`,
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'share.coordinator.state.topic.replication.factor': replication,
+    'share.coordinator.state.topic.min.isr': insync,
+    'share.coordinator.state.topic.num.partitions': SYSTEM_PARTITIONS,
+    'group.consumer.min.session.timeout.ms': 1000,
+    'group.consumer.min.heartbeat.interval.ms': 300,
+    // A killed broker's partitions move after this, not after nine seconds.
+    'broker.session.timeout.ms': 4000,
+  };
+}
+
+function zookeeperKeys({ id, zookeeper }: BrokerSettings, client: string) {
+  return {
+    'broker.id': id,
+    listeners: client,
+    'zookeeper.connect': zookeeper ?? '',
+    'zookeeper.session.timeout.ms': 6000,
+  };
+}
+
+/** log4j 2, which Kafka 4 logs with. */
+export const LOG4J2_TEXT = lines({
+  status: 'error',
+  'rootLogger.level': '${sys:kafka.log.level:-info}',
+  'rootLogger.appenderRef.console.ref': 'Console',
+  'appender.console.type': 'Console',
+  'appender.console.name': 'Console',
+  'appender.console.layout.type': 'PatternLayout',
+  'appender.console.layout.pattern': '[%d] %p %m (%c)%n',
+});
+
+/** log4j 1 (reload4j), which Kafka 3.9 logs with. */
+export const LOG4J_TEXT = lines({
+  'log4j.rootLogger': 'INFO, console',
+  'log4j.appender.console': 'org.apache.log4j.ConsoleAppender',
+  'log4j.appender.console.layout': 'org.apache.log4j.PatternLayout',
+  'log4j.appender.console.layout.ConversionPattern': '[%d] %p %m (%c)%n',
+});
+
+function lines(keys: Readonly<Record<string, string | number | boolean>>): string {
+  return [MARK, ...Object.entries(keys).map(([key, value]) => `${key}=${value}`), ''].join('\n');
+}

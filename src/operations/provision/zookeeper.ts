@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+import { MillraceError } from '../../core/errors.ts';
+import type { Host } from '../../core/host.ts';
+import { javaPart } from './java.ts';
+import kafka39 from './kafka-3.9.2.lock.json' with { type: 'json' };
+import { filePart, folderPart, type ManagedFile } from './managed-file.ts';
+import { jarFolder, jarsPart } from './maven-jars.ts';
+import { untilAnswered } from './ready.ts';
+import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
+import { processPart, type ServerProcess } from './server-process.ts';
+import zookeeper39 from './zookeeper-3.9.4.lock.json' with { type: 'json' };
+
+/** 3.8.4 comes with the jars of Kafka 3.9, 3.9.4 with its own. */
+export type ZookeeperVersion = '3.8.4' | '3.9.4';
+
+const NAME = 'zookeeper';
+const ANSWER_MS_MAX = 5_000;
+
+/**
+ * One ZooKeeper on a host, loopback: it asks nobody for a password, so it listens nowhere else. What may ask it
+ * for its state without a session is listed in its configuration.
+ */
+export async function zookeeperServer(context: ServerContext, version: ZookeeperVersion): Promise<Server> {
+  const { place } = context;
+  const folder = join(place.root, 'servers', NAME);
+  const port = place.ports.portOf('zookeeper');
+  const jars = version === '3.8.4' ? kafka39 : zookeeper39;
+  const settings: ManagedFile = {
+    step: 'config',
+    what: 'write the configuration of ZooKeeper',
+    path: join(folder, 'zoo.cfg'),
+    rights: { mode: 0o600 },
+    content: async () => configText(port, join(folder, 'data')),
+  };
+  const logging: ManagedFile = {
+    step: 'logging',
+    what: 'write what ZooKeeper logs',
+    path: join(folder, 'log4j.properties'),
+    rights: { mode: 0o600 },
+    content: async () => LOGGING,
+  };
+  const process: ServerProcess = {
+    spec: {
+      name: NAME,
+      argv: [
+        'java',
+        '-Xmx128m',
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
+        '-XX:-UsePerfData',
+        '-XX:+ExitOnOutOfMemoryError',
+        `-Dlog4j.configuration=file:${logging.path}`,
+        '-cp',
+        join(jarFolder(place.cache, jars), '*'),
+        'org.apache.zookeeper.server.quorum.QuorumPeerMain',
+        settings.path,
+      ],
+      cwd: folder,
+      logFile: join(folder, 'zookeeper.log'),
+      stopSignal: 'SIGTERM',
+      stopMsMax: 10_000,
+    },
+    files: [settings, logging],
+    ports: [port],
+  };
+  const verify = (host: Host, signal?: AbortSignal) =>
+    untilAnswered(host, { processes: [NAME], deadlineMs: READY_MS_MAX, ...(signal && { signal }) }, async () => {
+      const found = await serverVersion(host, port);
+      if (found !== version) throw new MillraceError('ERR_NOT_READY', `ZooKeeper ${found} answers, not ${version}`);
+      return `ZooKeeper ${version} on 127.0.0.1:${port}`;
+    });
+  return {
+    name: NAME,
+    parts: [
+      javaPart([NAME]),
+      jarsPart(place.cache, jars),
+      folderPart('folder', join(folder, 'data'), { mode: 0o700 }),
+      filePart(settings),
+      filePart(logging),
+      processPart('ZooKeeper', [process], async (host, _started, signal) => void (await verify(host, signal))),
+    ],
+    processes: [NAME],
+    verify,
+    bindings: {},
+  };
+}
+
+function configText(port: number, data: string): string {
+  return [
+    '# Written by millrace: edits are undone by the next run.',
+    'tickTime=2000',
+    `dataDir=${data}`,
+    `clientPort=${port}`,
+    'clientPortAddress=127.0.0.1',
+    'admin.enableServer=false',
+    '4lw.commands.whitelist=ruok,srvr,mntr',
+    // Snapshots and logs would pile up for ever otherwise.
+    'autopurge.snapRetainCount=3',
+    'autopurge.purgeInterval=24',
+    '',
+  ].join('\n');
+}
+
+const LOGGING = [
+  '# Written by millrace: edits are undone by the next run.',
+  'log4j.rootLogger=INFO, console',
+  'log4j.appender.console=org.apache.log4j.ConsoleAppender',
+  'log4j.appender.console.layout=org.apache.log4j.PatternLayout',
+  'log4j.appender.console.layout.ConversionPattern=[%d] %p %m (%c)%n',
+  '',
+].join('\n');
+
+/** Asks `srvr`, which a server answers with its version only once it serves. */
+async function serverVersion(host: Host, port: number): Promise<string> {
+  const reply = await host.ask(port, Buffer.from('srvr'), { timeoutMs: ANSWER_MS_MAX, isWhole: () => false });
+  const text = Buffer.from(reply).toString('utf8');
+  const version = /^Zookeeper version: ([\d.]+)/.exec(text)?.[1];
+  if (version === undefined) throw new MillraceError('ERR_NOT_READY', `ZooKeeper says: ${text.trim() || 'nothing'}`);
+  return version;
+}
