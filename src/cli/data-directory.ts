@@ -35,8 +35,8 @@ function environmentPaths(dataDirectory: string, environment: string): Environme
 }
 
 /**
- * Creates what is missing of a data directory: its root 0711 (servers run as other users inside it), what lies
- * in it 0700, and the format version. Throws ERR_DATA_FORMAT where another version wrote it.
+ * Creates what is missing of a data directory: the folders above servers 0711 (some run as other
+ * users), what else lies in it 0700, and the format version. Throws ERR_DATA_FORMAT where another version wrote it.
  */
 export async function prepareDataDirectory(
   dataDirectory: string,
@@ -46,7 +46,9 @@ export async function prepareDataDirectory(
   await mkdir(dataDirectory, { recursive: true });
   await checkFormat(dataDirectory);
   await chmod(dataDirectory, 0o711);
-  for (const folder of [paths.root, paths.log, paths.state, paths.archive]) {
+  await mkdir(paths.root, { recursive: true, mode: 0o711 });
+  await chmod(paths.root, 0o711);
+  for (const folder of [paths.log, paths.state, paths.archive]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
   return paths;

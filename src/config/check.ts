@@ -66,6 +66,11 @@ export function contradictions(config: Config): readonly Contradiction[] {
     'must name a broker, host:port, where log.adapter is kafka and kafka.target is external',
   );
   check(
+    config['kafka.target'] === 'external' || (!config['kafka.tls'] && config['kafka.username'] === ''),
+    'kafka.target',
+    'is host: brokers started here listen on loopback alone, without kafka.tls and kafka.username',
+  );
+  check(
     config['kafka.minInsync'] <= config['kafka.replication'],
     'kafka.minInsync',
     'must be at most kafka.replication, or nothing is ever acknowledged',

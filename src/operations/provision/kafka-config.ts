@@ -78,7 +78,7 @@ function zookeeperKeys({ id, zookeeper }: BrokerSettings, client: string) {
 /** log4j 2, which Kafka 4 logs with. */
 export const LOG4J2_TEXT = lines({
   status: 'error',
-  'rootLogger.level': '${sys:kafka.log.level:-info}',
+  'rootLogger.level': 'info',
   'rootLogger.appenderRef.console.ref': 'Console',
   'appender.console.type': 'Console',
   'appender.console.name': 'Console',

@@ -100,7 +100,8 @@ function fileOf(artifact: string): string {
 
 /** Names every jar itself and lets none bring others: Maven then has nothing to decide. */
 function pomText({ name, jars }: JarLock): string {
-  const everything = '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>';
+  const everything =
+    '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>';
   const dependencies = jars.map(({ artifact }) => {
     const [group, id, version, classifier] = artifact.split(':');
     const suffix = classifier === undefined ? '' : `<classifier>${classifier}</classifier>`;

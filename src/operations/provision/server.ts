@@ -22,7 +22,7 @@ export interface ServerContext {
 
 /** A server on a host: what it needs there, how to ask it, and how the pipeline reaches it. */
 export interface Server {
-  readonly name: 'redis' | 'postgres' | 'kafka' | 'zookeeper';
+  readonly name: 'redis' | 'postgres' | 'kafka-client' | 'zookeeper' | 'kafka';
   /** In the order in which they are applied; the last one starts it. */
   readonly parts: readonly Part[];
   /** Names of its processes, in the order in which they start. */

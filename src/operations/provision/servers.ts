@@ -2,10 +2,14 @@ import { join } from 'node:path';
 import type { Config } from '../../config/options.ts';
 import type { Host } from '../../core/host.ts';
 import type { Change, Step } from '../../core/operation.ts';
+import { kafkaServer } from './kafka.ts';
+import { kafkaClient } from './kafka-client.ts';
 import { observeParts, planParts } from './part.ts';
 import { choosePorts } from './ports.ts';
+import { postgresServer } from './postgres.ts';
 import { redisServer } from './redis.ts';
 import type { Server, ServerContext } from './server.ts';
+import { zookeeperServer } from './zookeeper.ts';
 
 /** What the servers of an environment are brought up with. */
 export interface ServersContext {
@@ -107,12 +111,20 @@ export async function stopServers(host: Host, servers: readonly Server[]): Promi
 /** In the order in which they start: whoever needs another one comes after it. */
 async function wantedServers(context: ServersContext): Promise<readonly Server[]> {
   const { host, config, environment, dataDirectory, cacheDirectory } = context;
-  if (!SERVERS.some(server => isWanted(config, server))) return [];
+  const needsClient = config['log.adapter'] === 'kafka' && config['kafka.clientFolder'] === '';
+  if (!needsClient && !SERVERS.some(server => isWanted(config, server))) return [];
   const root = join(dataDirectory, environment);
   const ports = await choosePorts(host, root, config['host.portBase']);
   const place = { environment, root, cache: cacheDirectory, ports };
   const wanted: ((server: ServerContext) => Promise<Server>)[] = [];
   if (isWanted(config, 'redis')) wanted.push(redisServer);
+  if (isWanted(config, 'postgres')) wanted.push(postgresServer);
+  if (needsClient) wanted.push(kafkaClient);
+  if (isWanted(config, 'kafka')) {
+    // Kafka 3.9 comes with the jars of a ZooKeeper of its time.
+    if (config['kafka.generation'] === 'zookeeper') wanted.push(made => zookeeperServer(made, '3.8.4'));
+    wanted.push(kafkaServer);
+  }
   const servers: Server[] = [];
   for (const make of wanted) servers.push(await make({ host, place, config }));
   return servers.map(server => ({ ...server, parts: [ports.part, ...server.parts] }));

@@ -64,11 +64,16 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
     ports: [port],
   };
   const verify = (host: Host, signal?: AbortSignal) =>
-    untilAnswered(host, { processes: [NAME], deadlineMs: READY_MS_MAX, ...(signal && { signal }) }, async () => {
-      const found = await serverVersion(host, port);
-      if (found !== version) throw new MillraceError('ERR_NOT_READY', `ZooKeeper ${found} answers, not ${version}`);
-      return `ZooKeeper ${version} on 127.0.0.1:${port}`;
-    });
+    untilAnswered(
+      host,
+      { processes: [NAME], deadlineMs: READY_MS_MAX, ...(signal && { signal }) },
+      async () => {
+        const found = await serverVersion(host, port);
+        if (found !== version)
+          throw new MillraceError('ERR_NOT_READY', `ZooKeeper ${found} answers, not ${version}`);
+        return `ZooKeeper ${version} on 127.0.0.1:${port}`;
+      },
+    );
   return {
     name: NAME,
     parts: [
@@ -77,7 +82,11 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
       folderPart('folder', join(folder, 'data'), { mode: 0o700 }),
       filePart(settings),
       filePart(logging),
-      processPart('ZooKeeper', [process], async (host, _started, signal) => void (await verify(host, signal))),
+      processPart(
+        'ZooKeeper',
+        [process],
+        async (host, _started, signal) => void (await verify(host, signal)),
+      ),
     ],
     processes: [NAME],
     verify,
@@ -115,6 +124,7 @@ async function serverVersion(host: Host, port: number): Promise<string> {
   const reply = await host.ask(port, Buffer.from('srvr'), { timeoutMs: ANSWER_MS_MAX, isWhole: () => false });
   const text = Buffer.from(reply).toString('utf8');
   const version = /^Zookeeper version: ([\d.]+)/.exec(text)?.[1];
-  if (version === undefined) throw new MillraceError('ERR_NOT_READY', `ZooKeeper says: ${text.trim() || 'nothing'}`);
+  if (version === undefined)
+    throw new MillraceError('ERR_NOT_READY', `ZooKeeper says: ${text.trim() || 'nothing'}`);
   return version;
 }
