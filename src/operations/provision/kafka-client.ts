@@ -20,6 +20,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 /** Its header lies in a folder named for the machine. */
 const CURL = 'libcurl4-openssl-dev';
+const SHOW_EVERY_MS = 10_000;
 const DONE = 'complete.json';
 
 /**
@@ -136,12 +137,13 @@ function lastLines(text: string, count: number): string {
   return text.trim().split('\n').slice(-count).join('\n    ');
 }
 
-/** A build says thousands of lines: one in five seconds shows that it goes on. */
-function throttled(progress: (line: string) => void): (line: string) => void {
-  let nextMs = performance.now() + 5_000;
-  return line => {
+/** A build says thousands of lines: one in ten seconds shows that it goes on. */
+function throttled(progress: (line: string) => void): () => void {
+  const startMs = performance.now();
+  let nextMs = startMs + SHOW_EVERY_MS;
+  return () => {
     if (performance.now() < nextMs) return;
-    nextMs = performance.now() + 5_000;
-    progress(`still building: ${line.trim().slice(0, 60)}`);
+    nextMs += SHOW_EVERY_MS;
+    progress(`still building after ${Math.round((performance.now() - startMs) / 1000)} s`);
   };
 }

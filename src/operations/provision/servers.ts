@@ -127,7 +127,8 @@ async function wantedServers(context: ServersContext): Promise<readonly Server[]
   }
   const servers: Server[] = [];
   for (const make of wanted) servers.push(await make({ host, place, config }));
-  return servers.map(server => ({ ...server, parts: [ports.part, ...server.parts] }));
+  const [first, ...rest] = servers;
+  return first === undefined ? [] : [{ ...first, parts: [ports.part, ...first.parts] }, ...rest];
 }
 
 /** Whether the pipeline uses a server that is to be brought up here. */

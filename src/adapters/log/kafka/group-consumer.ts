@@ -76,7 +76,8 @@ export class GroupConsumer implements Consumer {
   #fetching: Promise<unknown> | null = null;
   #isClosed = false;
   #cut: MillraceError | null = null;
-  #averageBytes = 16 * 1024;
+  /** Begins with about what an event takes. */
+  #averageBytes = 1024;
   #restedAtMs = 0;
 
   constructor(options: GroupConsumerOptions) {
@@ -212,12 +213,13 @@ export class GroupConsumer implements Consumer {
     // Ends at one of the two deadlines: each round waits for a signal.
     for (;;) {
       if (this.#cut !== null) throw this.#cut;
+      this.#ready.clear();
+      const fitting = Math.min(limit.recordsMax, Math.ceil(limit.bytesMax / this.#averageBytes));
+      const missing = Math.min(fitting - (this.#buffer.length - this.#bufferAt), FETCH_RECORDS_MAX);
+      const fetched = missing > 0 ? await this.#fetch(missing) : 0;
       const ready = this.#take(limit);
       if (ready.length > 0 || this.#isClosed) return ready;
-      this.#ready.clear();
-      const fitting = Math.ceil(limit.bytesMax / this.#averageBytes);
-      const recordsMax = Math.min(limit.recordsMax, fitting, FETCH_RECORDS_MAX);
-      if ((await this.#fetch(recordsMax)) > 0) continue;
+      if (fetched > 0) continue;
       this.#rest();
       const waitMsMax = this.isCaughtUp() ? limit.waitMsMax : Math.max(limit.waitMsMax, FETCH_MS_MAX);
       const waitMs = startedMs + waitMsMax - performance.now();
