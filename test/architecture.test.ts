@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { describe, it } from 'node:test';
 import { PACKAGE_ROOT } from '../src/config/environment.ts';
@@ -58,6 +58,7 @@ function breaks(from: Module, to: string): string | undefined {
     const isBundled = rule.folder !== 'services/console' || CONSOLE_PACKAGES.includes(to);
     return rule.outside.includes(kind) && isBundled ? undefined : `${from.path} imports ${to}`;
   }
+  if (to.endsWith('.json')) return existsSync(join(PACKAGE_ROOT, to)) ? undefined : `${from.path}: no ${to}`;
   if (!modules.has(to)) return `${from.path} imports ${to}, which is not there`;
   const folder = folderOf(to);
   if (folder === 'adapters' && rule.folder === 'adapters') {

@@ -55,7 +55,7 @@ interface FileState {
 }
 const files = new Map<string, FileState>();
 
-const isTimed = (path: string) => path.endsWith('.timed.e2e.test.ts');
+const isTimed = (path: string) => path.endsWith('-timing.e2e.test.ts');
 const chosen = byName ? candidates : named;
 await runFiles(
   chosen.filter(path => !isTimed(path)),

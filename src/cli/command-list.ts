@@ -55,6 +55,19 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/down.ts')).down,
   },
   {
+    path: 'worker',
+    does: 'run stream jobs beside those of up, sharing partitions; for environments with their log on Kafka',
+    options: [
+      ['--jobs <jobs>', 'only the segments that hold one of these: a comma list (default: all)'],
+      ['--instance <n>', 'its number, another one for each worker that runs, 1 to 999 (default: 100)'],
+    ],
+    examples: [
+      'millrace worker --env services --instance 1',
+      'millrace worker --env production --jobs route',
+    ],
+    load: async () => (await import('./commands/worker.ts')).worker,
+  },
+  {
     path: 'status',
     does: 'state of the components, the jobs and their conservation of events',
     examples: ['millrace status', 'millrace status --json | jq .idle'],

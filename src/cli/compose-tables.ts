@@ -40,7 +40,7 @@ export async function openReadTables(
 }
 
 /** Where PostgreSQL is and who asks. */
-export function postgresOf(config: Config) {
+function postgresOf(config: Config) {
   return {
     host: config['postgres.host'],
     port: config['postgres.port'],

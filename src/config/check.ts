@@ -23,7 +23,7 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 /** The rules that no single key can break alone, and those of entries of lists. Order: as the keys are listed. */
 export function contradictions(config: Config): readonly Contradiction[] {
   const found: Contradiction[] = [];
-  const check = (holds: boolean, key: OptionKey, problem: string): void => {
+  const check: Check = (holds, key, problem) => {
     if (!holds) found.push({ key, problem });
   };
   check(
@@ -51,6 +51,25 @@ export function contradictions(config: Config): readonly Contradiction[] {
     'archive.openBytesMax',
     'must be at least archive.objectBytes, or no object reaches its size',
   );
+  checkStores(config, check);
+  for (const reference of config['ingest.tokens']) {
+    check(
+      /^(env|file):./.test(reference),
+      'ingest.tokens',
+      'must hold references, env:NAME or file:PATH; a token itself does not belong into the configuration',
+    );
+  }
+  for (const job of config['chain.split']) {
+    const known = (JOB_NAMES as readonly string[]).includes(job);
+    check(known, 'chain.split', `names ${job}, which is no job${didYouMean(job, JOB_NAMES)}`);
+  }
+  return found;
+}
+
+type Check = (holds: boolean, key: OptionKey, problem: string) => void;
+
+/** Rules of the servers that hold the data. */
+function checkStores(config: Config, check: Check): void {
   for (const key of ['state.adapter', 'cache.adapter'] as const) {
     check(
       config['log.adapter'] !== 'kafka' || config[key] === 'redis',
@@ -81,16 +100,4 @@ export function contradictions(config: Config): readonly Contradiction[] {
     check(other === undefined, key, `is ${config[key]}, as ${other} is: their keys would be taken for one`);
     databases.set(config[key], key);
   }
-  for (const reference of config['ingest.tokens']) {
-    check(
-      /^(env|file):./.test(reference),
-      'ingest.tokens',
-      'must hold references, env:NAME or file:PATH; a token itself does not belong into the configuration',
-    );
-  }
-  for (const job of config['chain.split']) {
-    const known = (JOB_NAMES as readonly string[]).includes(job);
-    check(known, 'chain.split', `names ${job}, which is no job${didYouMean(job, JOB_NAMES)}`);
-  }
-  return found;
 }

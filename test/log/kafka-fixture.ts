@@ -7,20 +7,16 @@ import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-pla
 import type { ServedLog } from '../../src/core/ports.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { startServers } from '../servers/servers.ts';
 
-const brokers = process.env['MILLRACE_TEST_KAFKA'] ?? '';
-/** Folder of the native client's package; empty where there is none. */
-export const CLIENT_PATH = process.env['MILLRACE_TEST_KAFKA_CLIENT'] ?? '';
+const kafka = await startServers(['kafka']);
 
 /** What a test of Kafka is skipped with; false where it can run. */
-export const SKIP: string | false =
-  brokers !== '' && CLIENT_PATH !== ''
-    ? false
-    : 'needs a broker (MILLRACE_TEST_KAFKA, host:port) and the native client (MILLRACE_TEST_KAFKA_CLIENT, its folder)';
+export const SKIP: string | false = 'skip' in kafka ? kafka.skip : false;
 
 /** The broker of the tests. */
-export const CONNECTION: KafkaConnection = {
-  brokers: brokers.split(','),
+const CONNECTION: KafkaConnection = {
+  brokers: 'skip' in kafka ? [] : kafka.config['kafka.brokers'],
   tls: false,
   caFile: '',
   mechanism: 'scram-sha-512',
@@ -60,13 +56,10 @@ export async function createTopics(
 }
 
 /** Options of a log of an environment's topics, `alpha` and `beta` where the test names no others. */
-export function kafkaLogOptions(
-  environment: string,
-  options: Partial<KafkaLogOptions> = {},
-): KafkaLogOptions {
+function kafkaLogOptions(environment: string, options: Partial<KafkaLogOptions> = {}): KafkaLogOptions {
   return {
     connection: CONNECTION,
-    clientPath: CLIENT_PATH,
+    clientPath: 'skip' in kafka ? '' : kafka.config['kafka.clientFolder'],
     environment,
     role: 'test',
     instance: 0,

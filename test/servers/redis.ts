@@ -35,7 +35,7 @@ const READY_MS_MAX = 20_000;
 const BINARIES = ['redis-server', 'valkey-server'];
 
 /** The server's command, or undefined where the machine has none. */
-export function findRedis(): string | undefined {
+function findRedis(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   return BINARIES.flatMap(name => folders.map(folder => join(folder, name))).find(path => existsSync(path));
 }

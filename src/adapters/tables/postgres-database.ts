@@ -84,7 +84,7 @@ async function select(
   return rows;
 }
 
-/** Runs the call in one transaction; after a failure the connection is given up, which undoes it whatever state it is in. */
+/** Runs the call in one transaction; after a failure the connection is given up, which undoes it. */
 async function inTransaction<T>(pool: pg.Pool, call: (client: pg.ClientBase) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   // A pool does not listen on connections that are lent; what breaks one fails the statement that waits on it.

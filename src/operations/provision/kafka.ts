@@ -16,6 +16,7 @@ import { processPart, type ServerProcess } from './server-process.ts';
 const FORMAT_MS_MAX = 120_000;
 const ANSWER_MS_MAX = 5_000;
 const HEAP = '256m';
+const TOOL_HEAP = '128m';
 /** The root that Kafka 3.9 uses in its ZooKeeper. */
 const ZOOKEEPER_ROOT = '/kafka';
 
@@ -37,47 +38,19 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
   const folder = join(place.root, 'servers/kafka');
   const isKraft = config['kafka.generation'] === 'kraft';
   const jars = isKraft ? kafka43 : kafka39;
-  const logging: ManagedFile = {
-    step: 'logging',
-    what: 'write what Kafka logs',
-    path: join(folder, isKraft ? 'log4j2.properties' : 'log4j.properties'),
-    rights: { mode: 0o600 },
-    content: async () => (isKraft ? LOG4J2_TEXT : LOG4J_TEXT),
-  };
-  const java = (heap: string): readonly string[] => [
-    'java',
-    `-Xmx${heap}`,
-    '-XX:+UseSerialGC',
-    '-XX:-UsePerfData',
-    '-XX:+ExitOnOutOfMemoryError',
-    isKraft ? `-Dlog4j2.configurationFile=${logging.path}` : `-Dlog4j.configuration=file:${logging.path}`,
-    '-cp',
-    join(jarFolder(place.cache, jars), '*'),
-  ];
+  const logging = loggingFile(folder, isKraft);
+  const java = javaArgv({ jars: jarFolder(place.cache, jars), logging, isKraft });
   const nodes = nodesOf(context, folder);
   const names = nodes.map(({ name }) => name);
+  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
   const clusterFile = join(folder, 'cluster.id');
-  const processes: readonly ServerProcess[] = nodes.map(({ name, port, settings }) => ({
-    spec: {
-      name,
-      argv: [...java(HEAP), 'kafka.Kafka', settings.path],
-      cwd: folder,
-      logFile: join(folder, `${name}.log`),
-      stopSignal: 'SIGTERM',
-      stopMsMax: 15_000,
-    },
-    files: [settings, logging],
-    ports: [port],
-  }));
-  const verify = (host: Host, signal?: AbortSignal) =>
-    untilAnswered(
-      host,
-      { processes: names, deadlineMs: READY_MS_MAX, ...(signal && { signal }) },
-      async () => {
-        for (const { port } of nodes) await checkBrokers(host, port, nodes.length);
-        return `Kafka ${jars.name.slice('kafka-'.length)} on ${nodes.map(({ port }) => `127.0.0.1:${port}`).join(', ')}`;
-      },
-    );
+  const format = (node: Node) => formatPart(node, clusterFile, java(TOOL_HEAP));
+  const processes = nodes.map(node => brokerOf(node, { folder, logging, java: java(HEAP) }));
+  const verify = (host: Host) =>
+    untilAnswered(host, { processes: names, deadlineMs: READY_MS_MAX }, async () => {
+      for (const { port } of nodes) await checkBrokers(host, port, nodes.length);
+      return `Kafka ${jars.name.slice('kafka-'.length)} on ${addresses.join(', ')}`;
+    });
   return {
     name: 'kafka',
     parts: [
@@ -86,25 +59,66 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
       ...nodes.map(({ name, data }) => folderPart(`folder-${name}`, data, { mode: 0o700 })),
       filePart(logging),
       ...nodes.map(({ settings }) => filePart(settings)),
-      ...(isKraft
-        ? [clusterPart(clusterFile), ...nodes.map(node => formatPart(node, clusterFile, java('128m')))]
-        : []),
+      ...(isKraft ? [clusterPart(clusterFile), ...nodes.map(format)] : []),
+      // Brokers vote: none is ready before most have started, so all start before any is waited for.
       processPart(
         'Kafka',
         processes,
-        // All of them vote: none is ready before most have started.
-        async host => void (await host.facts()),
+        async () => {},
         cpuCount => Math.max(1, cpuCount),
       ),
-      readyPart(names, host => verify(host)),
+      readyPart(names, verify),
     ],
     processes: names,
     verify,
-    bindings: {
-      'kafka.brokers': nodes.map(({ port }) => `127.0.0.1:${port}`),
-      'kafka.tls': false,
-      'kafka.username': '',
+    bindings: { 'kafka.brokers': addresses, 'kafka.tls': false, 'kafka.username': '' },
+  };
+}
+
+function loggingFile(folder: string, isKraft: boolean): ManagedFile {
+  return {
+    step: 'logging',
+    what: 'write what Kafka logs',
+    path: join(folder, isKraft ? 'log4j2.properties' : 'log4j.properties'),
+    rights: { mode: 0o600 },
+    content: async () => (isKraft ? LOG4J2_TEXT : LOG4J_TEXT),
+  };
+}
+
+/** The command line up to the class that is run, by the size of the heap. */
+function javaArgv(run: {
+  readonly jars: string;
+  readonly logging: ManagedFile;
+  readonly isKraft: boolean;
+}): (heap: string) => readonly string[] {
+  const { path } = run.logging;
+  return heap => [
+    'java',
+    `-Xmx${heap}`,
+    '-XX:+UseSerialGC',
+    '-XX:-UsePerfData',
+    '-XX:+ExitOnOutOfMemoryError',
+    run.isKraft ? `-Dlog4j2.configurationFile=${path}` : `-Dlog4j.configuration=file:${path}`,
+    '-cp',
+    join(run.jars, '*'),
+  ];
+}
+
+function brokerOf(
+  { name, port, settings }: Node,
+  run: { readonly folder: string; readonly logging: ManagedFile; readonly java: readonly string[] },
+): ServerProcess {
+  return {
+    spec: {
+      name,
+      argv: [...run.java, 'kafka.Kafka', settings.path],
+      cwd: run.folder,
+      logFile: join(run.folder, `${name}.log`),
+      stopSignal: 'SIGTERM',
+      stopMsMax: 15_000,
     },
+    files: [settings, run.logging],
+    ports: [port],
   };
 }
 

@@ -42,9 +42,41 @@ interface Layout {
 }
 
 /** PostgreSQL on a host: Debian's 15, loopback, logins by SCRAM, a role for the pipeline that owns its database. */
-export async function postgresServer({ host, place, config }: ServerContext): Promise<Server> {
+export async function postgresServer(context: ServerContext): Promise<Server> {
+  const layout = await layoutOf(context);
+  const owner = layout.runsAs === undefined ? {} : { owner: layout.runsAs };
+  const { settings, logins } = filesOf(layout);
+  const wait = { processes: [NAME], deadlineMs: READY_MS_MAX };
+  return {
+    name: NAME,
+    parts: [
+      ...layout.software.parts,
+      folderPart('folder', layout.folder, { mode: 0o700, ...owner }),
+      secretPart('admin-secret', 'draw the password of the superuser', layout.adminSecret),
+      secretPart('secret', `draw the password of ${layout.user}`, layout.secret),
+      clusterPart(layout),
+      filePart(settings),
+      filePart(logins),
+      processPart('PostgreSQL', [processOf(layout, [settings, logins])], async (host, _started, signal) => {
+        await untilAnswered(host, { ...wait, signal }, () => makeDatabase(host, layout));
+      }),
+    ],
+    processes: [NAME],
+    verify: host => untilAnswered(host, wait, () => describe(host, layout)),
+    bindings: {
+      'postgres.host': '127.0.0.1',
+      'postgres.port': layout.port,
+      'postgres.username': layout.user,
+      'postgres.database': layout.database,
+      'postgres.password': `file:${layout.secret}`,
+      'postgres.tls': false,
+    },
+  };
+}
+
+async function layoutOf({ host, place, config }: ServerContext): Promise<Layout> {
   const folder = join(place.root, 'servers', NAME);
-  const layout: Layout = {
+  return {
     folder,
     data: join(folder, 'data'),
     port: place.ports.portOf('postgres'),
@@ -55,77 +87,54 @@ export async function postgresServer({ host, place, config }: ServerContext): Pr
     database: config['postgres.database'],
     software: await locateDebian(host, place.cache, SOFTWARE),
   };
-  const owner = layout.runsAs === undefined ? {} : { owner: layout.runsAs };
-  const rights = { mode: 0o600, ...owner };
-  const settings: ManagedFile = {
-    step: 'config',
-    what: 'write the configuration of PostgreSQL',
-    path: join(folder, 'postgresql.conf'),
-    rights,
-    content: async () => configText(layout),
+}
+
+function filesOf(layout: Layout): { readonly settings: ManagedFile; readonly logins: ManagedFile } {
+  const rights = { mode: 0o600, ...(layout.runsAs === undefined ? {} : { owner: layout.runsAs }) };
+  return {
+    settings: {
+      step: 'config',
+      what: 'write the configuration of PostgreSQL',
+      path: join(layout.folder, 'postgresql.conf'),
+      rights,
+      content: async () => configText(layout),
+    },
+    logins: {
+      step: 'logins',
+      what: 'write who may log in to PostgreSQL',
+      path: join(layout.folder, 'pg_hba.conf'),
+      rights,
+      content: async () => LOGINS,
+    },
   };
-  const logins: ManagedFile = {
-    step: 'logins',
-    what: 'write who may log in to PostgreSQL',
-    path: join(folder, 'pg_hba.conf'),
-    rights,
-    content: async () => LOGINS,
-  };
-  const server: ServerProcess = {
+}
+
+function processOf(layout: Layout, files: readonly ManagedFile[]): ServerProcess {
+  const { folder, data, port, software, runsAs } = layout;
+  return {
     spec: {
       name: NAME,
-      argv: [
-        layout.software.pathOf(SOFTWARE.program),
-        '-D',
-        layout.data,
-        '-c',
-        `config_file=${settings.path}`,
-      ],
+      argv: [software.pathOf(SOFTWARE.program), '-D', data, '-c', `config_file=${files[0]?.path}`],
       cwd: folder,
-      env: layout.software.env,
+      env: software.env,
       logFile: join(folder, 'postgres.log'),
       // The fast stop: connections end, what was committed is written.
       stopSignal: 'SIGINT',
       stopMsMax: 10_000,
-      ...(layout.runsAs === undefined ? {} : { user: layout.runsAs }),
+      ...(runsAs === undefined ? {} : { user: runsAs }),
     },
-    files: [settings, logins],
-    ports: [layout.port],
+    files,
+    ports: [port],
   };
-  const wait = { processes: [NAME], deadlineMs: READY_MS_MAX };
-  return {
-    name: NAME,
-    parts: [
-      ...layout.software.parts,
-      folderPart('folder', folder, { mode: 0o700, ...owner }),
-      secretPart('admin-secret', 'draw the password of the superuser', layout.adminSecret),
-      secretPart('secret', `draw the password of ${layout.user}`, layout.secret),
-      clusterPart(layout),
-      filePart(settings),
-      filePart(logins),
-      processPart('PostgreSQL', [server], async (from, _started, signal) => {
-        await untilAnswered(from, { ...wait, signal }, () => makeDatabase(from, layout));
-      }),
-    ],
-    processes: [NAME],
-    verify: from =>
-      untilAnswered(from, wait, async () => {
-        const sql = 'SELECT current_setting($$server_version$$), current_setting($$server_encoding$$)';
-        const login = { user: layout.user, database: layout.database, secret: layout.secret };
-        const [version, encoding] = (await runSql(from, layout, { ...login, sql })).trim().split('|');
-        if (encoding !== 'UTF8')
-          throw new MillraceError('ERR_NOT_READY', `its encoding is ${encoding}, not UTF8`);
-        return `PostgreSQL ${version?.split(' ')[0]} on 127.0.0.1:${layout.port}`;
-      }),
-    bindings: {
-      'postgres.host': '127.0.0.1',
-      'postgres.port': layout.port,
-      'postgres.username': layout.user,
-      'postgres.database': layout.database,
-      'postgres.password': `file:${layout.secret}`,
-      'postgres.tls': false,
-    },
-  };
+}
+
+/** What answers the pipeline's user; throws where it is not as it should be. */
+async function describe(host: Host, layout: Layout): Promise<string> {
+  const sql = 'SELECT current_setting($$server_version$$), current_setting($$server_encoding$$)';
+  const { user, database, secret, port } = layout;
+  const [version, encoding] = (await runSql(host, layout, { user, database, secret, sql })).trim().split('|');
+  if (encoding !== 'UTF8') throw new MillraceError('ERR_NOT_READY', `its encoding is ${encoding}, not UTF8`);
+  return `PostgreSQL ${version?.split(' ')[0]} on 127.0.0.1:${port}`;
 }
 
 /** The user of Debian's package where it is there, else the one that every system has for services. */
@@ -171,12 +180,14 @@ function clusterPart(layout: Layout): Part {
 async function makeDatabase(host: Host, layout: Layout): Promise<void> {
   const { user, database, adminSecret, secret } = layout;
   const password = (await readSecret(host, secret)) ?? '';
-  const [role, base] = [identifier(user), identifier(database)];
+  const role = identifier(user);
+  const createRole = `CREATE ROLE ${role} LOGIN CREATEROLE`;
+  const createDatabase = `CREATE DATABASE ${identifier(database)} OWNER ${role} ENCODING UTF8 TEMPLATE template0`;
   const sql = [
-    `SELECT 'CREATE ROLE ${role.replaceAll("'", "''")} LOGIN CREATEROLE' WHERE NOT EXISTS`,
-    `  (SELECT 1 FROM pg_roles WHERE rolname = ${literal(user)}) \\gexec`,
+    `SELECT ${literal(createRole)}`,
+    `  WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = ${literal(user)}) \\gexec`,
     `ALTER ROLE ${role} PASSWORD ${literal(password)};`,
-    `SELECT 'CREATE DATABASE ${base.replaceAll("'", "''")} OWNER ${role.replaceAll("'", "''")} ENCODING UTF8 TEMPLATE template0'`,
+    `SELECT ${literal(createDatabase)}`,
     `  WHERE NOT EXISTS (SELECT 1 FROM pg_database WHERE datname = ${literal(database)}) \\gexec`,
     '',
   ].join('\n');

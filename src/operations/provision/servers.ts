@@ -131,9 +131,15 @@ async function wantedServers(context: ServersContext): Promise<readonly Server[]
   return first === undefined ? [] : [{ ...first, parts: [ports.part, ...first.parts] }, ...rest];
 }
 
+const TARGETS: Readonly<Record<(typeof SERVERS)[number], (config: Config) => string>> = {
+  redis: config => config['redis.target'],
+  postgres: config => config['postgres.target'],
+  kafka: config => config['kafka.target'],
+};
+
 /** Whether the pipeline uses a server that is to be brought up here. */
 function isWanted(config: Config, server: (typeof SERVERS)[number]): boolean {
-  if (config[`${server}.target`] !== 'host') return false;
+  if (TARGETS[server](config) !== 'host') return false;
   if (server === 'kafka') return config['log.adapter'] === 'kafka';
   if (server === 'postgres') return config['tables.adapter'] === 'postgresql';
   return config['state.adapter'] === 'redis' || config['cache.adapter'] === 'redis';

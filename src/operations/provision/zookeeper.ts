@@ -25,20 +25,7 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
   const folder = join(place.root, 'servers', NAME);
   const port = place.ports.portOf('zookeeper');
   const jars = version === '3.8.4' ? kafka39 : zookeeper39;
-  const settings: ManagedFile = {
-    step: 'config',
-    what: 'write the configuration of ZooKeeper',
-    path: join(folder, 'zoo.cfg'),
-    rights: { mode: 0o600 },
-    content: async () => configText(port, join(folder, 'data')),
-  };
-  const logging: ManagedFile = {
-    step: 'logging',
-    what: 'write what ZooKeeper logs',
-    path: join(folder, 'log4j.properties'),
-    rights: { mode: 0o600 },
-    content: async () => LOGGING,
-  };
+  const { settings, logging } = filesOf(folder, port);
   const process: ServerProcess = {
     spec: {
       name: NAME,
@@ -92,6 +79,24 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
     verify,
     bindings: {},
   };
+}
+
+function filesOf(folder: string, port: number) {
+  const settings: ManagedFile = {
+    step: 'config',
+    what: 'write the configuration of ZooKeeper',
+    path: join(folder, 'zoo.cfg'),
+    rights: { mode: 0o600 },
+    content: async () => configText(port, join(folder, 'data')),
+  };
+  const logging: ManagedFile = {
+    step: 'logging',
+    what: 'write what ZooKeeper logs',
+    path: join(folder, 'log4j.properties'),
+    rights: { mode: 0o600 },
+    content: async () => LOGGING,
+  };
+  return { settings, logging };
 }
 
 function configText(port: number, data: string): string {
