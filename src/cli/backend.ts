@@ -11,7 +11,7 @@ import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
 import { conservationRows, edgeRows, topicDocuments } from '../observability/conservation.ts';
 import { parseObject } from '../runtime/decode.ts';
 import type { Pipeline } from './compose.ts';
-import { componentDocuments, ledgerOf } from './status.ts';
+import { componentDocuments, ledgerOf, workerDocuments } from './status.ts';
 import { vitalsOf } from './vitals.ts';
 
 /** What the answers are made from besides the pipeline. */
@@ -86,6 +86,7 @@ async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<St
     components: await componentDocuments(pipeline, options.config, state),
     conservation: conservationRows(ledger),
     edges: edgeRows(ledger),
+    workers: await workerDocuments(pipeline),
     counters: state.counters,
     quarantined: state.quarantined,
     idle: await pipeline.log.isIdle(),
