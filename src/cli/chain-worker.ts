@@ -39,6 +39,8 @@ export async function startChain(setup: WorkerSetup) {
   return {
     markCount: () => stores.markCount(),
     schemasDigest: () => schemasDigest,
+    /** CPU time of this thread so far, microseconds. */
+    cpuUsage: () => process.threadCpuUsage(),
     stop: async () => {
       await Promise.all(runners.map(runner => runner.stop()));
       await stores.close();

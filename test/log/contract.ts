@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { JournaledLog } from '../../src/adapters/log/log-contract.ts';
+import { draftOn } from '../../src/runtime/list-draft.ts';
 import { partitionOf, readAll, recordOf, textOf } from './open-log.ts';
 
+const PLACE = { topic: 'beta', partition: 0, offset: 0, key: null, headers: {} } as const;
 const POLL = { recordsMax: 100, bytesMax: 1_000_000, waitMsMax: 0 } as const;
 
 /**
@@ -53,6 +55,32 @@ export const CONTRACT: Readonly<Record<string, (log: JournaledLog) => Promise<vo
       read.map(record => ({ ...record, value: Buffer.from(record.value) })),
       records.map((record, offset) => ({ ...record, topic: 'beta', partition: 0, offset })),
     );
+  },
+
+  'a draft becomes one commit: its records in their order, values continued by their texts': async log => {
+    const draft = draftOn(log);
+    const long = 'ü€'.repeat(40_000);
+    const value = Buffer.from('{"a":1');
+    for (const tail of ['}', ',"é":"\u{1f600}"}', `,"l":"${long}"}`]) {
+      draft.writer('alpha', 1).add({ key: 'kü', timeMs: 7, headers: { origin: 'x' }, value }, tail);
+      // The memory may be used again as soon as it was handed over.
+      value.write('{"b":2');
+    }
+    draft.writer('beta', 0).add({ key: null, timeMs: 8, headers: {}, value: Buffer.alloc(0) }, '{}');
+    draft.writer('alpha', 0);
+    assert.throws(() => draft.writer('gamma', 0), { code: 'ERR_TOPIC_UNKNOWN' });
+    const offset = { group: 'g', topic: 'alpha', partition: 0, offset: 0 };
+    const { baseOffsets } = await draft.commit({ offsets: [offset], counters: { c: 1 } });
+    assert.deepEqual(baseOffsets, [0, 0]);
+    assert.deepEqual((await log.read('alpha', 1, 0, 9)).map(textOf), [
+      '{"a":1}',
+      '{"b":2,"é":"\u{1f600}"}',
+      `{"b":2,"l":"${long}"}`,
+    ]);
+    const [other] = await log.read('beta', 0, 0, 9);
+    assert.deepEqual({ ...other, value: textOf(other!) }, { ...PLACE, timeMs: 8, value: '{}' });
+    assert.deepEqual(await log.read('alpha', 0, 0, 9), []);
+    assert.equal((await log.describe()).counters['c'], 1);
   },
 
   'commits made at once get contiguous offsets in call order': async log => {
