@@ -31,6 +31,15 @@ export interface GroupOffset {
   readonly offset: number;
 }
 
+/** How far a group is, as the log sees it. */
+export interface GroupProgress extends GroupOffset {
+  /**
+   * Data records of the partition that lie before the offset. Absent where that is the offset itself; where a log
+   * keeps records of its own between them (the ends of transactions), offsets do not count data.
+   */
+  readonly passed?: number;
+}
+
 /** What becomes durable together, or not at all. */
 export interface Commit {
   readonly appends: readonly Append[];
@@ -43,7 +52,10 @@ export interface Commit {
 
 /** Where a commit came to lie. */
 export interface CommitResult {
-  /** Offset of the first record of each append, in the order of the commit's appends. */
+  /**
+   * Offset of the first record of each append, in the order of the commit's appends; -1 where the log does not
+   * tell: a commit with offsets or counters may be a transaction, whose records are not reported one by one.
+   */
   readonly baseOffsets: readonly number[];
   /** Grows with every commit; 0 where the log has no such thing. See {@link StateStore.committed}. */
   readonly position: number;
@@ -95,7 +107,7 @@ export interface PartitionState {
 /** The whole of a log, for status and topics. */
 export interface LogState {
   readonly topics: readonly { readonly topic: string; readonly partitions: readonly PartitionState[] }[];
-  readonly offsets: readonly GroupOffset[];
+  readonly offsets: readonly GroupProgress[];
   readonly counters: Readonly<Record<string, number>>;
   readonly quarantined: readonly QuarantinedRange[];
   readonly bytes: number;

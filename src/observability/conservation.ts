@@ -1,6 +1,6 @@
 import type { ConservationRow, EdgeRow, GroupLag, TopicDocument } from '../core/documents.ts';
 import type { Job } from '../core/job.ts';
-import type { GroupOffset, LogState, QuarantinedRange } from '../core/ports.ts';
+import type { GroupProgress, LogState, QuarantinedRange } from '../core/ports.ts';
 import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
 
 /** What the accounts are made from: the log's state, and who reads what. */
@@ -100,10 +100,13 @@ function partitionsOf(ledger: Ledger, topic: string) {
 /** Records that a group has not passed yet, quarantined offsets left out. */
 function lagOf(ledger: Ledger, group: string, topic: string): number {
   const name = fullTopic(ledger.environment, topic);
-  return partitionsOf(ledger, topic).reduce((sum, { partition, startOffset, endOffset }) => {
-    const isIt = (offset: GroupOffset) =>
+  return partitionsOf(ledger, topic).reduce((sum, { partition, startOffset, endOffset, records }) => {
+    const isIt = (offset: GroupProgress) =>
       offset.group === group && offset.topic === name && offset.partition === partition;
-    const fromOffset = ledger.state.offsets.find(isIt)?.offset ?? startOffset;
+    const progress = ledger.state.offsets.find(isIt);
+    // Where not every offset is a data record, the two are told apart by counts.
+    if (progress?.passed !== undefined) return sum + Math.max(0, records - progress.passed);
+    const fromOffset = progress?.offset ?? startOffset;
     const ranges = ledger.state.quarantined.filter(range => range.partition === partition);
     return sum + Math.max(0, endOffset - fromOffset - quarantinedIn(ranges, name, fromOffset));
   }, 0);

@@ -3,18 +3,18 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
-import { CONTRACT } from './contract.ts';
+import { CONTRACT, JOURNALED_CONTRACT, OWN_TOPICS } from './contract.ts';
 import { openLog, TEST_TOPICS, temporaryDirectory } from './open-log.ts';
 
-for (const [name, check] of Object.entries(CONTRACT)) {
+for (const [name, check] of Object.entries({ ...CONTRACT, ...JOURNALED_CONTRACT })) {
   test(`memory log: ${name}`, async () => {
     const log = openMemoryLog(TEST_TOPICS);
-    await check(log);
+    await check(log, OWN_TOPICS);
     await log.close();
   });
 
   test(`embedded log: ${name}`, async context => {
-    await check(await openLog(context, temporaryDirectory(context)));
+    await check(await openLog(context, temporaryDirectory(context)), OWN_TOPICS);
   });
 
   test(`log of another thread: ${name}`, async context => {

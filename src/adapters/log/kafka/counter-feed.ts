@@ -1,0 +1,148 @@
+import { MillraceError } from '../../../core/errors.ts';
+import type { Logger } from '../../../observability/logger.ts';
+import { type CounterRecord, CounterSums, decodeCounterRecord } from './counter-record.ts';
+import { errorFromNative } from './kafka-errors.ts';
+import { consumerSettings, type KafkaConnection } from './kafka-settings.ts';
+import {
+  connectHandle,
+  consumeReady,
+  disconnectHandle,
+  type NativeClient,
+  type NativeConsumer,
+  type NativePosition,
+} from './native-client.ts';
+import { ReadySignal } from './ready-signal.ts';
+
+/** What the feed is made with. */
+export interface CounterFeedOptions {
+  readonly client: NativeClient;
+  readonly connection: KafkaConnection;
+  /** Full name of the topic of counters. */
+  readonly topic: string;
+  readonly requestMsMax: number;
+  readonly logger: Logger;
+}
+
+const READ_RECORDS = 500;
+const LOOK_MS = 1_000;
+
+/**
+ * Follows the topic of counters in the background, committed records only, and keeps the last one of each
+ * process. The topic has one partition, so what is known at any time is a prefix of all transactions in the order
+ * in which they began to be committed: a reader's transaction is never known without those that it had read from.
+ */
+export class CounterFeed {
+  readonly #options: CounterFeedOptions;
+  readonly #native: NativeConsumer;
+  readonly #ready = new ReadySignal();
+  readonly #last = new Map<string, Buffer>();
+  #waiters: { readonly position: number; resolve(): void }[] = [];
+  #position = -1;
+  #isClosed = false;
+  #reading: Promise<void> | null = null;
+
+  constructor(options: CounterFeedOptions) {
+    this.#options = options;
+    this.#native = new options.client.KafkaConsumer(
+      {
+        ...consumerSettings(options.connection, `${options.topic}.reader`),
+        'queued.max.messages.kbytes': 4 * 1024,
+        queue_non_empty_cb: () => this.#ready.set(),
+      },
+      { 'auto.offset.reset': 'earliest' },
+    );
+    this.#native.setDefaultConsumeTimeout(0);
+    this.#native.on('partition.eof', (end: Required<NativePosition>) => this.#reach(end.offset));
+  }
+
+  async start(): Promise<void> {
+    const { topic, requestMsMax, logger } = this.#options;
+    await connectHandle(this.#native, requestMsMax, logger);
+    this.#native.assign([{ topic, partition: 0, offset: 0 }]);
+    this.#reading = this.#read();
+  }
+
+  /** Everything that is known, all processes together; `own` stands in for the last known record of its id. */
+  sums(own: { readonly id: string; readonly bytes: Buffer } | null): CounterSums {
+    const last = own === null ? this.#last : new Map(this.#last).set(own.id, own.bytes);
+    return new CounterSums([...last.values()].map(decodeCounterRecord));
+  }
+
+  /** The last record of a transactional id; undefined where it never committed. */
+  recordOf(transactionalId: string): CounterRecord | undefined {
+    const bytes = this.#last.get(transactionalId);
+    return bytes === undefined ? undefined : decodeCounterRecord(bytes);
+  }
+
+  /**
+   * Resolves with true when every transaction that was begun before the call, and came to be committed, is known;
+   * with false where the wait ran out: some process holds one open.
+   */
+  async catchUp(waitMsMax: number): Promise<boolean> {
+    const position = await this.#end();
+    if (this.#position >= position) return true;
+    return new Promise(resolve => {
+      const timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter(entry => entry !== waiter);
+        resolve(false);
+      }, waitMsMax);
+      const waiter = {
+        position,
+        resolve() {
+          clearTimeout(timer);
+          resolve(true);
+        },
+      };
+      this.#waiters.push(waiter);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#ready.set();
+    await this.#reading;
+    await disconnectHandle(this.#native);
+  }
+
+  async #read(): Promise<void> {
+    // Ends when it is closed: each round waits for a signal where there is nothing to read.
+    while (!this.#isClosed) {
+      this.#ready.clear();
+      const messages = await consumeReady(this.#native, READ_RECORDS);
+      if (messages instanceof Error) {
+        this.#options.logger.debug({ why: messages.message }, 'counters wait for the brokers');
+        await this.#ready.wait(LOOK_MS);
+        continue;
+      }
+      for (const { key, value, offset } of messages) {
+        if (key !== null && value !== null) this.#last.set(key.toString('utf8'), value);
+        this.#reach(offset + 1);
+      }
+      if (messages.length === 0) await this.#ready.wait(LOOK_MS);
+    }
+  }
+
+  #reach(position: number): void {
+    this.#position = Math.max(this.#position, position);
+    const reached = this.#waiters.filter(waiter => waiter.position <= this.#position);
+    if (reached.length === 0) return;
+    this.#waiters = this.#waiters.filter(waiter => waiter.position > this.#position);
+    for (const waiter of reached) waiter.resolve();
+  }
+
+  /** Offset after the last record, open transactions included. */
+  #end(): Promise<number> {
+    const { topic, requestMsMax, connection } = this.#options;
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) {
+        reject(new MillraceError('ERR_LOG_CLOSED', 'the log is closed'));
+        return;
+      }
+      this.#native.queryWatermarkOffsets(topic, 0, requestMsMax, (error, offsets) => {
+        if (error === null || error === undefined) resolve(offsets.highOffset);
+        else
+          reject(errorFromNative(error, { brokers: connection.brokers, doing: `find the end of ${topic}` }));
+      });
+    });
+  }
+}

@@ -1,0 +1,368 @@
+import { assert, MillraceError } from '../../../core/errors.ts';
+import type { Consumer, GroupOffset, PollLimit } from '../../../core/ports.ts';
+import type { LogRecord } from '../../../core/record.ts';
+import type { Logger } from '../../../observability/logger.ts';
+import { errorFromNative, NATIVE } from './kafka-errors.ts';
+import { bytesOf, recordFrom } from './kafka-record.ts';
+import { consumerSettings, type KafkaConnection, MEMBER_SETTINGS } from './kafka-settings.ts';
+import {
+  connectHandle,
+  consumeReady,
+  disconnectHandle,
+  type NativeClient,
+  type NativeConsumer,
+  type NativeError,
+  type NativeMessage,
+  type NativePosition,
+} from './native-client.ts';
+import { ReadySignal } from './ready-signal.ts';
+import { type Place, type Tenure, Tenures } from './tenures.ts';
+
+/** What a member of a group is made with. */
+export interface GroupConsumerOptions {
+  readonly client: NativeClient;
+  readonly connection: KafkaConnection;
+  /** Name of the group as the port has it, and on the brokers. */
+  readonly group: string;
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  readonly requestMsMax: number;
+  readonly logger: Logger;
+  onClose(consumer: GroupConsumer): void;
+  /** Called when {@link GroupConsumer.restOffsets} has some to commit. */
+  onRest(consumer: GroupConsumer): void;
+}
+
+/** How long a revoke waits for what was handed out to be committed; members wait for it, so it must be short. */
+export const REVOKE_MS_MAX = 5_000;
+/** How long joining may take before polls go on waiting for it. */
+const JOIN_MS_MAX = 10_000;
+/** How long a poll looks for records that may be there, however short it was told to wait. */
+const FETCH_MS_MAX = 1_000;
+/** Also the longest silence between two calls that keep the member's place in the group. */
+const WAIT_MS_MAX = 1_000;
+const FETCH_RECORDS_MAX = 4_096;
+const JOIN_LOOK_MS = 100;
+/** How often offsets are moved past control records, at most. */
+const REST_EVERY_MS = 200;
+
+interface Rebalance {
+  readonly error: NativeError;
+  readonly partitions: readonly NativePosition[];
+}
+
+interface Revoke {
+  readonly partitions: readonly NativePosition[];
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * A member of a consumer group. Guards what the brokers cannot see: the client stamps a commit with whatever
+ * place it has in the group at that moment, so that after a rebalance work from before it would pass. Therefore
+ * work belongs to a {@link Tenure}; a tenure that ends with work open shuts the member off for good, and who
+ * commits asks {@link GroupConsumer.check} before and {@link GroupConsumer.isCut} after the broker took the offsets.
+ */
+export class GroupConsumer implements Consumer {
+  readonly native: NativeConsumer;
+  readonly #options: GroupConsumerOptions;
+  readonly #tenures = new Tenures();
+  readonly #ready = new ReadySignal();
+  readonly #buffer: { readonly message: NativeMessage; readonly tenure: Tenure }[] = [];
+  readonly #rebalances: Rebalance[] = [];
+  readonly #revokes = new Set<Revoke>();
+  #bufferAt = 0;
+  #isAssigned = false;
+  #isPolling = false;
+  #fetching: Promise<unknown> | null = null;
+  #isClosed = false;
+  #cut: MillraceError | null = null;
+  #averageBytes = 1024;
+  #restedAtMs = 0;
+
+  constructor(options: GroupConsumerOptions) {
+    this.#options = options;
+    const onRebalance = (error: NativeError, partitions: readonly NativePosition[]) => {
+      this.#rebalances.push({ error, partitions });
+      if (this.#fetching === null) this.#serveRebalances();
+    };
+    this.native = new options.client.KafkaConsumer(
+      {
+        ...consumerSettings(options.connection, options.groupId),
+        ...MEMBER_SETTINGS,
+        rebalance_cb: onRebalance,
+        queue_non_empty_cb: () => this.#ready.set(),
+      },
+      { 'auto.offset.reset': 'earliest' },
+    );
+    this.native.on('partition.eof', (end: Required<NativePosition>) => this.#metEnd(end));
+    this.native.setDefaultConsumeTimeout(0);
+  }
+
+  get group(): string {
+    return this.#options.group;
+  }
+
+  /** Joins the group, and waits a while for partitions and what is at their beginning or end. */
+  async start(): Promise<void> {
+    const { requestMsMax, logger, topics } = this.#options;
+    await connectHandle(this.native, requestMsMax, logger);
+    this.native.subscribe([...topics]);
+    const deadlineMs = performance.now() + JOIN_MS_MAX;
+    const isKnown = () => this.#isAssigned && [...this.#tenures.all].every(tenure => tenure.isKnown);
+    while (!isKnown() && !this.#isClosed && performance.now() < deadlineMs) {
+      this.#ready.clear();
+      if ((await this.#fetch(1)) === 0 && !isKnown()) await this.#ready.wait(JOIN_LOOK_MS);
+    }
+  }
+
+  async poll(limit: PollLimit): Promise<readonly LogRecord[]> {
+    assert(!this.#isPolling, 'one poll at a time');
+    assert(limit.recordsMax > 0, 'a poll may return a record');
+    if (this.#isClosed) throw new MillraceError('ERR_LOG_CLOSED', 'the consumer is closed');
+    this.#isPolling = true;
+    try {
+      return await this.#poll(limit);
+    } finally {
+      this.#isPolling = false;
+    }
+  }
+
+  isCaughtUp(): boolean {
+    if (!this.#isAssigned || this.#bufferAt < this.#buffer.length) return false;
+    for (const tenure of this.#tenures.all) if (!tenure.isCaughtUp) return false;
+    return true;
+  }
+
+  /** Leaves the group. What was handed out and is not committed goes to whoever comes next. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ready.set();
+    this.#options.onClose(this);
+    for (const revoke of this.#revokes) clearTimeout(revoke.timer);
+    this.#revokes.clear();
+    await this.#fetching;
+    await disconnectHandle(this.native);
+  }
+
+  /** True while something that was handed out is not committed. */
+  get hasWork(): boolean {
+    return [...this.#tenures.all].some(tenure => tenure.hasWork);
+  }
+
+  /** True for a topic that the member reads. */
+  reads(topic: string): boolean {
+    return this.#options.topics.includes(topic);
+  }
+
+  /** The present tenure of a partition. */
+  tenureOf(place: Place): Tenure | undefined {
+    return this.#tenures.find(place.topic, place.partition);
+  }
+
+  /**
+   * Called before a transaction takes the offsets; from here to {@link GroupConsumer.finish} no partition of them
+   * is let go unnoticed. Throws ERR_LOG_FENCED where they stand for work that is no longer this member's.
+   */
+  begin(offsets: readonly GroupOffset[]): void {
+    if (this.isCut()) throw this.#cut ?? this.#cutOff('the group has given its partitions to others');
+    const strange = offsets.find(row => this.reads(row.topic) && !this.#tenures.covers(row));
+    if (strange !== undefined) {
+      const { topic, partition, offset } = strange;
+      throw this.#cutOff(`offset ${offset} of ${topic}:${partition} is not of the present assignment`);
+    }
+    for (const row of offsets) this.#pin(row, 1);
+  }
+
+  /** True where the member has lost work; costs a comparison. */
+  isCut(): boolean {
+    return this.#cut !== null || (!this.#isClosed && this.native.assignmentLost());
+  }
+
+  /** Notes the end of a transaction, and lets partitions go that waited for it. */
+  finish(offsets: readonly GroupOffset[], isCommitted: boolean): void {
+    for (const row of offsets) {
+      this.#pin(row, -1);
+      if (isCommitted) this.tenureOf(row)?.committed(row.offset);
+    }
+    for (const revoke of this.#revokes) this.#release(revoke);
+  }
+
+  /** Offsets past the control records of partitions that are at their end with nothing open. */
+  restOffsets(): readonly GroupOffset[] {
+    if (this.isCut() || this.#isClosed) return [];
+    return [...this.#tenures.all].flatMap(({ topic, partition, restTo }) =>
+      restTo === undefined ? [] : [{ group: this.group, topic, partition, offset: restTo }],
+    );
+  }
+
+  /** Notes an end that somebody has seen: short of it the member is not caught up. */
+  noteEnd({ topic, partition }: Place, offset: number): void {
+    const tenure = this.#tenures.find(topic, partition);
+    if (tenure !== undefined) tenure.knownEnd = Math.max(tenure.knownEnd, offset);
+  }
+
+  /** Says that a partition is about to grow. */
+  willGrow(place: Place): void {
+    this.tenureOf(place)?.willGrow();
+  }
+
+  async #poll(limit: PollLimit): Promise<readonly LogRecord[]> {
+    const startedMs = performance.now();
+    // Ends at one of the two deadlines: each round waits for a signal.
+    for (;;) {
+      if (this.#cut !== null) throw this.#cut;
+      if (this.#isClosed) return [];
+      this.#ready.clear();
+      await this.#fill(limit);
+      const ready = this.#take(limit);
+      if (ready.length > 0) return ready;
+      this.#rest();
+      const waitMsMax = this.isCaughtUp() ? limit.waitMsMax : Math.max(limit.waitMsMax, FETCH_MS_MAX);
+      const waitMs = startedMs + waitMsMax - performance.now();
+      if (waitMs <= 0) return [];
+      await this.#ready.wait(Math.min(waitMs, WAIT_MS_MAX));
+    }
+  }
+
+  /** Fetches what lies ready, about as much as the limit asks for beyond what is buffered. */
+  async #fill(limit: PollLimit): Promise<void> {
+    const fitting = Math.min(
+      limit.recordsMax,
+      Math.ceil(limit.bytesMax / this.#averageBytes),
+      FETCH_RECORDS_MAX,
+    );
+    const missing = fitting - (this.#buffer.length - this.#bufferAt);
+    if (missing > 0) await this.#fetch(missing);
+  }
+
+  #take(limit: PollLimit): readonly LogRecord[] {
+    const records: LogRecord[] = [];
+    let bytes = 0;
+    while (this.#bufferAt < this.#buffer.length && records.length < limit.recordsMax) {
+      if (records.length > 0 && bytes >= limit.bytesMax) break;
+      const { message, tenure } = this.#buffer[this.#bufferAt++]!;
+      if (!tenure.isOpen || tenure.isRevoking) continue;
+      bytes += bytesOf(message);
+      tenure.handed(message.offset);
+      records.push(recordFrom(message));
+    }
+    if (this.#bufferAt === this.#buffer.length) {
+      this.#buffer.length = 0;
+      this.#bufferAt = 0;
+    }
+    return records;
+  }
+
+  /** Fetches into the buffer; resolves with how many records came. */
+  async #fetch(recordsMax: number): Promise<number> {
+    const fetching = consumeReady(this.native, recordsMax);
+    this.#fetching = fetching;
+    const fetched = await fetching;
+    this.#fetching = null;
+    let count = 0;
+    if (fetched instanceof Error) this.#meetError(fetched);
+    else count = this.#accept(fetched);
+    // Only now: what came with the same fetch belongs to the tenures from before.
+    this.#serveRebalances();
+    return count;
+  }
+
+  #accept(messages: readonly NativeMessage[]): number {
+    let bytes = 0;
+    for (const message of messages) {
+      bytes += bytesOf(message);
+      const tenure = this.#tenures.find(message.topic, message.partition);
+      // A fetch may still hold records of a partition that was given away while it ran.
+      if (tenure === undefined || !tenure.fetched(message.offset)) continue;
+      this.#buffer.push({ message, tenure });
+    }
+    if (messages.length > 0) this.#averageBytes = (this.#averageBytes + bytes / messages.length) / 2;
+    return messages.length;
+  }
+
+  #metEnd({ topic, partition, offset }: Required<NativePosition>): void {
+    const tenure = this.#tenures.find(topic, partition);
+    if (tenure !== undefined) tenure.endAt = Math.max(tenure.endAt, offset);
+  }
+
+  /** Errors that end by themselves are waited out; others are the operator's to mend. */
+  #meetError(error: NativeError): void {
+    const { connection, group, topics, logger } = this.#options;
+    const doing = `read ${topics.join(', ')} as a member of group ${group}`;
+    const named = errorFromNative(error, { brokers: connection.brokers, doing });
+    if (error.code === NATIVE.fatal) throw this.#cutOff(error.message);
+    if (named.code !== 'ERR_STORE_UNAVAILABLE') throw named;
+    logger.warn({ why: named.why }, 'consumer waits for the brokers');
+  }
+
+  #serveRebalances(): void {
+    for (const { error, partitions } of this.#rebalances.splice(0)) {
+      if (error.code === NATIVE.assignPartitions) this.#assign(partitions);
+      else this.#revoke(partitions);
+    }
+  }
+
+  #assign(partitions: readonly NativePosition[]): void {
+    for (const place of partitions) this.#tenures.begin(place);
+    this.#isAssigned = true;
+    this.native.incrementalAssign(partitions);
+    this.#options.logger.info({ group: this.group, partitions: partitions.length }, 'partitions assigned');
+  }
+
+  #revoke(partitions: readonly NativePosition[]): void {
+    const isLost = this.native.assignmentLost();
+    this.#options.logger.info(
+      { group: this.group, partitions: partitions.length, isLost },
+      'partitions revoked',
+    );
+    for (const { topic, partition } of partitions) {
+      const tenure = this.#tenures.find(topic, partition);
+      if (tenure !== undefined) tenure.isRevoking = true;
+    }
+    const timer = setTimeout(() => this.#letGo(revoke), REVOKE_MS_MAX);
+    const revoke: Revoke = { partitions, timer };
+    this.#revokes.add(revoke);
+    if (isLost || this.#isClosed) this.#letGo(revoke);
+    else this.#release(revoke);
+  }
+
+  /** Lets revoked partitions go once their work is committed. */
+  #release(revoke: Revoke): void {
+    const hasWork = revoke.partitions.some(
+      ({ topic, partition }) => this.#tenures.find(topic, partition)?.hasWork === true,
+    );
+    if (!hasWork) this.#letGo(revoke);
+  }
+
+  #letGo(revoke: Revoke): void {
+    clearTimeout(revoke.timer);
+    this.#revokes.delete(revoke);
+    const open = this.#tenures.end(revoke.partitions);
+    if (open.length > 0 && !this.#isClosed) {
+      const places = open.map(({ topic, partition }) => `${topic}:${partition}`).join(', ');
+      this.#cutOff(`${places} went to another member with work open`);
+    }
+    this.native.incrementalUnassign(revoke.partitions);
+    this.#ready.set();
+  }
+
+  #cutOff(why: string): MillraceError {
+    this.#cut ??= new MillraceError('ERR_LOG_FENCED', `group ${this.group}: ${why}`);
+    this.#options.logger.warn({ why: this.#cut.why }, 'fenced');
+    return this.#cut;
+  }
+
+  #pin({ topic, partition }: Place, by: number): void {
+    const tenure = this.#tenures.find(topic, partition);
+    if (tenure !== undefined) tenure.pins = Math.max(0, tenure.pins + by);
+  }
+
+  /** Has offsets moved past control records where partitions are at their end, so that the lag is 0. */
+  #rest(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#restedAtMs < REST_EVERY_MS) return;
+    this.#restedAtMs = nowMs;
+    if (this.restOffsets().length > 0) this.#options.onRest(this);
+  }
+}

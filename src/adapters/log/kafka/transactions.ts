@@ -1,0 +1,271 @@
+import { MillraceError } from '../../../core/errors.ts';
+import type { Append, Commit, GroupOffset } from '../../../core/ports.ts';
+import type { Logger } from '../../../observability/logger.ts';
+import type { CounterFeed } from './counter-feed.ts';
+import {
+  addTo,
+  addWritten,
+  type CounterRecord,
+  emptyCounterRecord,
+  encodeCounterRecord,
+  type ProgressRow,
+  progressOf,
+  setProgress,
+} from './counter-record.ts';
+import type { GroupConsumer } from './group-consumer.ts';
+import { errorFromNative, NATIVE } from './kafka-errors.ts';
+import { produceRecord } from './kafka-record.ts';
+import { type KafkaConnection, producerSettings, TRANSACTION_MS_MAX } from './kafka-settings.ts';
+import {
+  called,
+  connectHandle,
+  disconnectHandle,
+  type NativeClient,
+  type NativeConsumer,
+  type NativeError,
+  type NativeProducer,
+} from './native-client.ts';
+
+/** What transactions are made with. */
+export interface TransactionsOptions {
+  readonly client: NativeClient;
+  readonly connection: KafkaConnection;
+  /** Stable over restarts: who starts with it ends what its predecessor left open. */
+  readonly transactionalId: string;
+  /** Full name of the topic of counters. */
+  readonly countersTopic: string;
+  readonly feed: CounterFeed;
+  readonly requestMsMax: number;
+  readonly logger: Logger;
+}
+
+/** The offsets of one group in a transaction, and in whose name they are sent. */
+export interface GroupPart {
+  readonly offsets: readonly GroupOffset[];
+  /** Handle whose place in the group goes with the offsets; one that never subscribed has none. */
+  readonly native: NativeConsumer;
+  /** The member that guards them; null where the group has no member here. */
+  readonly member: GroupConsumer | null;
+  /** The row that goes into the counters for each offset, same order. */
+  rows(record: CounterRecord): readonly ProgressRow[];
+}
+
+/** One transaction. */
+export interface Work {
+  readonly commit: Pick<Commit, 'appends' | 'counters'>;
+  /** Called when its turn has come, so that the answer is of that moment. */
+  parts(): readonly GroupPart[] | Promise<readonly GroupPart[]>;
+}
+
+const INIT_MS_MAX = 30_000;
+const CALL_MS_MAX = TRANSACTION_MS_MAX;
+const ABORT_MS_MAX = 3_000;
+/** How long a start waits for transactions that other processes hold open: the broker ends them before. */
+const BASE_MS_MAX = 2 * TRANSACTION_MS_MAX + 5_000;
+const WAITING_MAX = 256;
+const QUEUE_PAUSE_MS = 5;
+
+/**
+ * The transactions of a process, one at a time through one producer. One, because a producer can hold one
+ * transaction open, and because the counters of the process are one sum: with a producer for each group, each
+ * would need a transactional id, a connection and sums of its own, for transactions that take 4 ms each.
+ *
+ * After any failure nothing more is committed: what became of a transaction is then known to the brokers alone,
+ * and the process that starts next under the same id settles it.
+ */
+export class Transactions {
+  readonly #options: TransactionsOptions;
+  #producer: Promise<NativeProducer> | null = null;
+  #record: CounterRecord = emptyCounterRecord();
+  #turn: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #failure: MillraceError | null = null;
+  #committed: { readonly id: string; readonly bytes: Buffer } | null = null;
+
+  constructor(options: TransactionsOptions) {
+    this.#options = options;
+  }
+
+  /** The sums of this process as of its last transaction that is known to be committed. */
+  get committed(): { readonly id: string; readonly bytes: Buffer } | null {
+    return this.#committed;
+  }
+
+  /** Ends what a predecessor left open, and takes over its sums. Does so once. */
+  async start(): Promise<void> {
+    this.#producer ??= this.#start();
+    try {
+      await this.#producer;
+    } catch (error) {
+      this.#producer = null;
+      throw error;
+    }
+  }
+
+  /** Runs a transaction in its turn. Rejects with ERR_LOG_FENCED where it, or one before, failed. */
+  async run(work: Work): Promise<void> {
+    if (this.#waiting >= WAITING_MAX) {
+      throw new MillraceError('ERR_OVERLOADED', `${WAITING_MAX} transactions wait`);
+    }
+    this.#waiting += 1;
+    const turn = this.#turn.then(async () => {
+      try {
+        await this.start();
+        await this.#run(work);
+      } finally {
+        this.#waiting -= 1;
+      }
+    });
+    this.#turn = turn.catch(() => {});
+    await turn;
+  }
+
+  async close(): Promise<void> {
+    await this.#turn;
+    const producer = await this.#producer?.catch(() => null);
+    if (producer !== null && producer !== undefined) await disconnectHandle(producer);
+  }
+
+  async #run(work: Work): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const { appends, counters } = work.commit;
+    const parts = await work.parts();
+    if (appends.length === 0 && counters === undefined && parts.length === 0) return;
+    const begun: GroupPart[] = [];
+    let isCommitted = false;
+    try {
+      for (const part of parts) {
+        part.member?.begin(part.offsets);
+        begun.push(part);
+      }
+      await this.#transact(work.commit, parts);
+      isCommitted = true;
+    } finally {
+      for (const part of begun) part.member?.finish(part.offsets, isCommitted);
+    }
+  }
+
+  async #transact(commit: Work['commit'], parts: readonly GroupPart[]): Promise<void> {
+    const producer = await this.#producer!;
+    try {
+      await called(callback => producer.beginTransaction(callback));
+      await this.#produce(producer, commit.appends);
+      const bytes = this.#countersFor(commit, parts);
+      await this.#produce(producer, [this.#counterAppend(bytes)]);
+      for (const { offsets, native } of parts) {
+        const positions = offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset }));
+        await called(callback => producer.sendOffsetsToTransaction(positions, native, CALL_MS_MAX, callback));
+      }
+      // The client sent the place it had in the group at that moment. Where that was one from after a loss, the
+      // loss shows by now.
+      if (parts.some(({ member }) => member?.isCut() === true)) {
+        throw new MillraceError('ERR_LOG_FENCED', 'partitions went to another member during the transaction');
+      }
+      await called(callback => producer.commitTransaction(CALL_MS_MAX, callback));
+      this.#committed = { id: this.#options.transactionalId, bytes };
+    } catch (error) {
+      await called(callback => producer.abortTransaction(ABORT_MS_MAX, callback)).catch(() => {});
+      throw this.#fail(error);
+    }
+  }
+
+  /** Appends every record; waits where the client's queue is full, which it empties meanwhile. */
+  async #produce(producer: NativeProducer, appends: readonly Append[]): Promise<void> {
+    const nowMs = Date.now();
+    for (const append of appends) {
+      for (const record of append.records) {
+        // Ends: the client drops what it cannot deliver, and the transaction then fails.
+        while (!tryProduce(producer, append, record, nowMs)) {
+          await new Promise(resolve => setTimeout(resolve, QUEUE_PAUSE_MS));
+        }
+      }
+    }
+  }
+
+  /**
+   * The sums with this transaction in them. Changed in place: where the transaction fails, nothing is ever
+   * written from them again.
+   */
+  #countersFor({ appends, counters }: Work['commit'], parts: readonly GroupPart[]): Buffer {
+    const record = this.#record;
+    addTo(record, counters ?? {});
+    for (const { topic, partition, records } of appends) {
+      if (records.length > 0) addWritten(record, topic, partition, records.length);
+    }
+    for (const part of parts) {
+      const rows = part.rows(record);
+      for (const [index, row] of part.offsets.entries()) setProgress(record, row, rows[index]!);
+    }
+    return encodeCounterRecord(record);
+  }
+
+  #counterAppend(value: Buffer): Append {
+    const { transactionalId: key, countersTopic: topic } = this.#options;
+    return { topic, partition: 0, records: [{ key, timeMs: Date.now(), headers: {}, value }] };
+  }
+
+  #fail(error: unknown): MillraceError {
+    const { transactionalId, logger } = this.#options;
+    const said = error instanceof MillraceError ? error.why : (error as Error).message;
+    const why = `a transaction of ${transactionalId} failed: ${said}`;
+    this.#failure = new MillraceError('ERR_LOG_FENCED', why, { cause: error });
+    logger.warn({ why, nativeCode: (error as Partial<NativeError>).code }, 'fenced');
+    return this.#failure;
+  }
+
+  async #start(): Promise<NativeProducer> {
+    const { client, connection, transactionalId, feed, requestMsMax, logger } = this.#options;
+    const { brokers } = connection;
+    const producer = new client.Producer(
+      {
+        ...producerSettings(connection),
+        'transactional.id': transactionalId,
+        'transaction.timeout.ms': TRANSACTION_MS_MAX,
+      },
+      {},
+    );
+    try {
+      await connectHandle(producer, requestMsMax, logger);
+      // Reports of delivery stay off here: the commit says whether all were delivered, and each report costs a call.
+      producer.setPollInBackground(true);
+      await called(callback => producer.initTransactions(INIT_MS_MAX, callback));
+    } catch (error) {
+      void disconnectHandle(producer);
+      const doing = `begin transactions as transactional id ${transactionalId}`;
+      throw errorFromNative(error as NativeError, { brokers, doing });
+    }
+    if (!(await feed.catchUp(BASE_MS_MAX))) {
+      const why = `${brokers.join(', ')}: a transaction has been open for ${BASE_MS_MAX} ms`;
+      throw new MillraceError('ERR_STORE_UNAVAILABLE', why);
+    }
+    this.#record = feed.recordOf(transactionalId) ?? emptyCounterRecord();
+    return producer;
+  }
+}
+
+/** The row after a member's commit: the offset, and what was passed with it. */
+export function memberRow(
+  record: CounterRecord,
+  row: GroupOffset,
+  { epoch, count }: { readonly epoch: number; readonly count: number },
+): ProgressRow {
+  const before = progressOf(record, row);
+  const passed = before !== undefined && before[0] === epoch ? before[2] : 0;
+  return [epoch, row.offset, passed + count];
+}
+
+/** Hands a record over; false where the client's queue is full. */
+function tryProduce(
+  producer: NativeProducer,
+  append: Append,
+  record: Append['records'][number],
+  nowMs: number,
+): boolean {
+  try {
+    produceRecord(producer, append, record, { nowMs, opaque: undefined });
+    return true;
+  } catch (error) {
+    if ((error as Partial<NativeError>).code !== NATIVE.queueFull) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { openKafkaAdmin } from '../../src/adapters/log/kafka/kafka-admin.ts';
+import { type KafkaLogOptions, openKafkaLog } from '../../src/adapters/log/kafka/kafka-log.ts';
+import type { KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-plan.ts';
+import type { ServedLog } from '../../src/core/ports.ts';
+import { fullTopic } from '../../src/core/topics.ts';
+import { createLogger } from '../../src/observability/logger.ts';
+
+const brokers = process.env['MILLRACE_TEST_KAFKA'] ?? '';
+/** Folder of the native client's package; empty where there is none. */
+export const CLIENT_PATH = process.env['MILLRACE_TEST_KAFKA_CLIENT'] ?? '';
+
+/** What a test of Kafka is skipped with; false where it can run. */
+export const SKIP: string | false =
+  brokers !== '' && CLIENT_PATH !== ''
+    ? false
+    : 'needs a broker (MILLRACE_TEST_KAFKA, host:port) and the native client (MILLRACE_TEST_KAFKA_CLIENT, its folder)';
+
+/** The broker of the tests. */
+export const CONNECTION: KafkaConnection = {
+  brokers: brokers.split(','),
+  tls: false,
+  caFile: '',
+  mechanism: 'scram-sha-512',
+  username: '',
+  password: '',
+};
+
+/** An environment that no other test has; its topics stay on the broker, which is the tests' alone. */
+export function freshEnvironment(): string {
+  return `t${randomBytes(6).toString('hex')}`;
+}
+
+/** Creates topics by name without prefix, with so many partitions each, and the one of counters. */
+export async function createTopics(
+  environment: string,
+  topics: Readonly<Record<string, number>>,
+): Promise<void> {
+  const admin = openKafkaAdmin(CONNECTION, 10_000);
+  try {
+    const wanted = wantedTopics({
+      environment,
+      stored: Object.keys(topics),
+      internal: [],
+      partitions: 1,
+      replication: 1,
+      minInsync: 1,
+      retentionMs: 3_600_000,
+      recordBytesMax: 8 * 1024 * 1024,
+    }).map(topic => {
+      const name = topic.topic.slice(environment.length + 1);
+      return { ...topic, partitions: topics[name] ?? 1 };
+    });
+    await admin.applyTopics(planTopics(wanted, await admin.observeTopics(wanted)));
+  } finally {
+    await admin.close();
+  }
+}
+
+/** Options of a log of an environment's topics, `alpha` and `beta` where the test names no others. */
+export function kafkaLogOptions(
+  environment: string,
+  options: Partial<KafkaLogOptions> = {},
+): KafkaLogOptions {
+  return {
+    connection: CONNECTION,
+    clientPath: CLIENT_PATH,
+    environment,
+    role: 'test',
+    instance: 0,
+    topics: ['alpha', 'beta'].map(name => fullTopic(environment, name)),
+    plainTopics: [],
+    groups: [],
+    unmovedGroups: [],
+    minInsync: 1,
+    requestMsMax: 5_000,
+    queueBytesMax: 64 * 1024 * 1024,
+    logger: createLogger(process.env['MILLRACE_TEST_LOG'] ?? 'silent', 'test'),
+    ...options,
+  };
+}
+
+/** Opens a log that is closed when the test ends. */
+export async function openTestLog(
+  test: TestContext,
+  environment: string,
+  options: Partial<KafkaLogOptions> = {},
+): Promise<ServedLog> {
+  const log = await openKafkaLog(kafkaLogOptions(environment, options));
+  test.after(() => log.close());
+  return log;
+}
