@@ -9,7 +9,7 @@ import { conservationRows, edgeRows, topicDocuments } from '../observability/con
 import { parseObject } from '../runtime/decode.ts';
 import type { Pipeline } from './compose.ts';
 import { openReadTables } from './compose-tables.ts';
-import { componentDocuments, ledgerOf } from './status.ts';
+import { componentDocuments, ledgerOf, workerDocuments } from './status.ts';
 import { vitalsOf } from './vitals.ts';
 
 /** What the answers are made from besides the pipeline. */
@@ -82,6 +82,7 @@ async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<St
     components: await componentDocuments(pipeline, state),
     conservation: conservationRows(ledger),
     edges: edgeRows(ledger),
+    workers: await workerDocuments(pipeline),
     counters: state.counters,
     quarantined: state.quarantined,
     idle: await pipeline.log.isIdle(),

@@ -2,7 +2,7 @@ import { createLogger } from '../observability/logger.ts';
 import { changeLayout } from '../runtime/layout-change.ts';
 import { type RunnerOptions, startRunner } from '../runtime/runner.ts';
 import type { Segment } from '../runtime/segments.ts';
-import { composeJobs, composeLayout } from './compose-jobs.ts';
+import { composeLayout, composeRunningJobs } from './compose-jobs.ts';
 import { openChainStores } from './compose-stores.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
@@ -13,7 +13,7 @@ export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 export async function startChain(setup: WorkerSetup) {
   const { config, environment } = setup;
   const logger = createLogger(config['observability.logLevel'], 'chain');
-  const jobs = await composeJobs(config);
+  const { jobs, schemasDigest } = await composeRunningJobs(config);
   const layout = composeLayout(jobs, config);
   const segments = layout.segments.filter(segment => isWanted(setup, segment));
   const stores = await openChainStores(setup, logger);
@@ -41,6 +41,9 @@ export async function startChain(setup: WorkerSetup) {
   }
   return {
     markCount: () => stores.markCount(),
+    schemasDigest: () => schemasDigest,
+    /** CPU time of this thread so far, microseconds. */
+    cpuUsage: () => process.threadCpuUsage(),
     stop: async () => {
       await Promise.all(runners.map(runner => runner.stop()));
       await stores.close();

@@ -25,8 +25,19 @@ export const GLOBAL_OPTIONS = [
   ['--quiet', 'no progress, no remarks'],
 ] as const;
 
+/** Flags that stand for parameters of the original's jobs. */
+const RUN_OPTIONS = [
+  ['--job <name...>', 'of Deploy/Yarn: only this stream job; may be repeated'],
+  ['--release <id>', 'of Deploy: the release to deploy'],
+  ['--release-tag <ref>', 'of Build: the git ref to build'],
+  ['--schemas <ref>', 'of SamzaTelemetrySchemas: the schemas to publish'],
+  ['--role <role>', 'only hosts of this role'],
+  ['--host <host>', 'only this host'],
+] as const;
+
 /** Words that group commands, with their one line of help. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  operations: "the original's sequence: what brings an environment up, with the state of each part",
   topics: 'streams of records: counts, lag, contents',
   job: 'the stream jobs, in pipeline order',
   failed: 'rejected events and why',
@@ -72,6 +83,72 @@ export const COMMANDS: readonly CommandSpec[] = [
     does: 'state of the components, the jobs and their conservation of events',
     examples: ['millrace status', 'millrace status --json | jq .idle'],
     load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    path: 'operations list',
+    isDefault: true,
+    does: "every operation of the original's sequence with its state",
+    examples: ['millrace operations', 'millrace operations list --json | jq -r ".operations[].path"'],
+    load: async () => (await import('./commands/operations.ts')).listOperations,
+  },
+  {
+    path: 'operations describe',
+    args: '<path>',
+    does: "what an operation does and needs, what it would change, what became of the original's parameters",
+    examples: ['millrace operations describe Provision/local/DataPipeline/Kafka'],
+    load: async () => (await import('./commands/operations.ts')).describeOperation,
+  },
+  {
+    path: 'plan',
+    args: '[path...]',
+    does: 'exactly what "run" would do, without a change; all operations where none is named',
+    options: [
+      ['--out <file>', 'save the plan for "run FILE"'],
+      ['--exit-code', 'exit 1 where there is something to do'],
+      ['--only', 'refuse where something that is needed is not in place'],
+      ...RUN_OPTIONS,
+    ],
+    examples: [
+      'millrace plan',
+      'millrace plan Deploy/Yarn --out yarn.json',
+      'millrace plan --exit-code --quiet',
+    ],
+    load: async () => (await import('./commands/plan.ts')).plan,
+  },
+  {
+    path: 'run',
+    args: '<path...>',
+    does: 'apply and verify operations with what they need, or a saved plan; exit 1 where one fails',
+    options: [
+      ['--only', 'refuse where something that is needed is not in place, instead of putting it there'],
+      ['--as <name>', "name for the receipts, beside the OS user's"],
+      ...RUN_OPTIONS,
+    ],
+    examples: [
+      'millrace run Build',
+      'millrace run Provision/local/DataPipeline/Kafka',
+      'millrace run Deploy/Yarn --job dedup',
+      'millrace run yarn.json',
+    ],
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+  {
+    path: 'undo',
+    args: '<path>',
+    does: 'take a Bootstrap or Provision operation back; refused where it holds data or is served',
+    options: [
+      ['--plan', 'only say what would be taken back'],
+      ['--as <name>', "name for the receipts, beside the OS user's"],
+    ],
+    examples: ['millrace undo Provision/local/DataPipeline/Redis --plan', 'millrace undo Provision/Redis'],
+    load: async () => (await import('./commands/undo.ts')).undo,
+  },
+  {
+    path: 'receipts',
+    does: 'what operations did, when, with which release and configuration; newest first',
+    options: [['--limit <n>', 'how many at most (default: all)']],
+    examples: ['millrace receipts --limit 10', 'millrace receipts --json | jq .intact'],
+    load: async () => (await import('./commands/receipts.ts')).listReceipts,
   },
   {
     path: 'send',

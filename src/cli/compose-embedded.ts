@@ -3,12 +3,13 @@ import { openEmbeddedLog } from '../adapters/log/embedded-log.ts';
 import type { Config } from '../config/options.ts';
 import { JOB_NAMES } from '../core/job.ts';
 import type { Cache } from '../core/ports.ts';
-import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
+import { TOPICS } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
 import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
 import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import type { ChainCalls } from './chain-worker.ts';
 import { openWrittenTables } from './compose-tables.ts';
+import { declaredTopics } from './declared-topics.ts';
 import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
 import type { SinksCalls } from './sinks-worker.ts';
 import { startThread } from './thread.ts';
@@ -18,7 +19,7 @@ export async function openEmbeddedParts(settings: PartsSettings): Promise<Pipeli
   const { config, environment, paths, print, logger, onClose } = settings;
   const log = await openEmbeddedLog({
     directory: paths.log,
-    topics: topicsOf(config, environment),
+    topics: declaredTopics(config, environment),
     segmentBytes: config['log.segmentBytes'],
     retentionMs: config['log.retentionMs'],
     retentionBytes: config['log.retentionBytes'],
@@ -43,14 +44,6 @@ export async function openEmbeddedParts(settings: PartsSettings): Promise<Pipeli
   onClose(() => sinks.stop());
   onClose(() => chain.stop());
   return { log, cache, chain: [chain], sinks };
-}
-
-function topicsOf(config: Config, environment: string) {
-  // All topics are declared, stored or not: what an earlier layout left on one must be readable.
-  return Object.keys(TOPICS).map(name => ({
-    topic: fullTopic(environment, name),
-    partitions: topicKind(name) === 'internal' ? 1 : config['log.partitions'],
-  }));
 }
 
 /** Who may hold records back from retention: any segment that ever ran, and the sinks that are switched on. */

@@ -14,9 +14,17 @@ const SCHEMAS_DIRECTORY = fileURLToPath(new URL('../../schemas', import.meta.url
 
 /** The stream jobs in pipeline order, with the options of the configuration and the shipped schemas. */
 export async function composeJobs(config: Config): Promise<readonly Job[]> {
+  return (await composeRunningJobs(config)).jobs;
+}
+
+/** The same, with the digest of the schemas that they were made with. */
+export async function composeRunningJobs(
+  config: Config,
+): Promise<{ readonly jobs: readonly Job[]; readonly schemasDigest: string }> {
   // Loaded only where jobs run: the compiled schemas take 15 MB of a thread.
   const { loadSchemas } = await import('../adapters/schemas/ajv-schemas.ts');
-  return jobsWith(config, await loadSchemas(SCHEMAS_DIRECTORY));
+  const schemas = await loadSchemas(SCHEMAS_DIRECTORY);
+  return { jobs: jobsWith(config, schemas), schemasDigest: schemas.digest };
 }
 
 /** The jobs as a thread needs them that lists them and lays them out, but does not run them. */

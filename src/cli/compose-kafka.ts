@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openKafkaAdmin } from '../adapters/log/kafka/kafka-admin.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../adapters/log/kafka/kafka-log.ts';
 import type { KafkaConnection } from '../adapters/log/kafka/kafka-settings.ts';
@@ -20,8 +19,6 @@ interface KafkaPlace {
   readonly layout: Layout;
 }
 
-const KNOWN_MS_MAX = 10_000;
-const KNOWN_LOOK_MS = 100;
 const ALL_TOPICS = Object.keys(TOPICS);
 
 /** The log as the process that serves HTTP holds it; `hasRead` says of the archive whether it has read all. */
@@ -64,24 +61,7 @@ export async function reconcileTopics(place: KafkaPlace, tell: (line: string) =>
       if (step.kind !== 'create') tell(`${bareTopic(environment, step.topic)}: ${step.kind}`);
       await admin.applyTopics([step]);
     }
-    const names = wanted.map(({ topic }) => topic);
-    await untilThere(() => admin.check(names, config['kafka.minInsync']));
   });
-}
-
-/** What was just created is not known to every broker at once. */
-async function untilThere(check: () => Promise<unknown>): Promise<void> {
-  const endMs = performance.now() + KNOWN_MS_MAX;
-  // Ends when the topics are known, or with what is still wrong at the deadline.
-  while (true) {
-    try {
-      await check();
-      return;
-    } catch (error) {
-      if (performance.now() > endMs) throw error;
-      await sleep(KNOWN_LOOK_MS);
-    }
-  }
 }
 
 async function optionsOf(

@@ -21,7 +21,7 @@ const BUILDING = '.building-';
 export async function buildConsole(print: (line: string) => void): Promise<string | undefined> {
   const target = join(BUILT, sourcesDigest());
   if (existsSync(join(target, 'index.html'))) return target;
-  if (!existsSync(join(PACKAGE_ROOT, 'node_modules/vite'))) {
+  if (!canBuildConsole()) {
     print('console is not built, and vite is not installed: npm ci installs it');
     return undefined;
   }
@@ -30,6 +30,16 @@ export async function buildConsole(print: (line: string) => void): Promise<strin
   if (why === null) return target;
   print(`console could not be built: ${why}`);
   return undefined;
+}
+
+/** Whether there is a build of the sources as they are. */
+export function isConsoleBuilt(): boolean {
+  return existsSync(join(BUILT, sourcesDigest(), 'index.html'));
+}
+
+/** Whether what builds it is installed. */
+export function canBuildConsole(): boolean {
+  return existsSync(join(PACKAGE_ROOT, 'node_modules/vite'));
 }
 
 /** Null where it was built, else why not; a folder that cannot be written to rejects. */

@@ -7,6 +7,9 @@ import { MillraceError } from '../core/errors.ts';
 const FORMAT_VERSION = 1;
 const PRODUCT = 'millrace';
 
+/** Text of `format.json`, which marks a data directory as ours. */
+export const FORMAT_STAMP = `${JSON.stringify({ product: PRODUCT, formatVersion: FORMAT_VERSION })}\n`;
+
 /** Where an environment keeps its things. */
 export interface EnvironmentPaths {
   readonly root: string;
@@ -20,7 +23,7 @@ export interface EnvironmentPaths {
 }
 
 /** The paths of an environment below a data directory. */
-function environmentPaths(dataDirectory: string, environment: string): EnvironmentPaths {
+export function environmentPaths(dataDirectory: string, environment: string): EnvironmentPaths {
   const root = join(dataDirectory, environment);
   return {
     root,
@@ -58,9 +61,14 @@ export async function prepareDataDirectory(
 export async function operatorToken(paths: EnvironmentPaths): Promise<string> {
   const found = await readText(paths.tokenFile);
   if (found !== undefined && found.trim() !== '') return found.trim();
-  const token = randomBytes(24).toString('base64url');
+  const token = drawSecret();
   await writePrivate(paths.tokenFile, `${token}\n`);
   return token;
+}
+
+/** A new secret: 192 bits, URL-safe. */
+export function drawSecret(): string {
+  return randomBytes(24).toString('base64url');
 }
 
 /** Says where the environment is served, for commands that look for it. */
@@ -80,7 +88,7 @@ async function checkFormat(dataDirectory: string): Promise<void> {
   const file = join(dataDirectory, 'format.json');
   const text = await readText(file);
   if (text === undefined) {
-    await writePrivate(file, `${JSON.stringify({ product: PRODUCT, formatVersion: FORMAT_VERSION })}\n`);
+    await writePrivate(file, FORMAT_STAMP);
     return;
   }
   const version = versionIn(text);

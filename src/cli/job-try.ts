@@ -72,7 +72,7 @@ function isPrinted(output: ChainOutput): boolean {
 function lineOf(output: ChainOutput): string {
   const { outcome, topic, key, code, pointer, reason } = output;
   const head = JSON.stringify({ line: output.source.offset + 1, outcome, topic, key, code, pointer, reason });
-  return `${head.slice(0, -1)},"event":${Buffer.from(encodeEvent(output.event)).toString('utf8')}}`;
+  return `${head.slice(0, -1)},"event":${encodeEvent(output.event).tail}}`;
 }
 
 function chooseJobs(jobs: readonly Job[], names: readonly string[]): readonly Job[] {

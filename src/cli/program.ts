@@ -30,9 +30,10 @@ function quiet(command: Command): Command {
   return command.exitOverride().configureOutput({ outputError: () => undefined });
 }
 
-/** `<key=value>` and `<dataset=file>` options collect what they are given. */
+/** `<key=value>`, `<dataset=file>` and `<name...>` options collect what they are given, one value each time. */
 function repeatable(option: Option): Option {
-  if (!option.flags.includes('=')) return option;
+  if (option.variadic) option.variadic = false;
+  else if (!option.flags.includes('=')) return option;
   return option.argParser((text: string, texts: readonly string[] = []) => [...texts, text]);
 }
 

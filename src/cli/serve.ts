@@ -1,6 +1,6 @@
 import { packageVersion } from '../config/environment.ts';
 import { configDigest } from '../config/load.ts';
-import type { Config, OptionKey } from '../config/options.ts';
+import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
 import { partitionOf } from '../core/partition.ts';
 import type { NewRecord } from '../core/record.ts';
@@ -19,7 +19,6 @@ import { sendSamples } from './send-sample.ts';
 /** What `up` passes on. */
 export interface ServeSettings {
   readonly config: Config;
-  readonly origins: Readonly<Record<OptionKey, string>>;
   readonly environment: string;
   readonly dataDirectory: string;
   /** Instead of `http.port`. */

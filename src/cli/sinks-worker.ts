@@ -33,6 +33,8 @@ export async function startSinks(setup: WorkerSetup) {
     });
   }
   return {
+    /** CPU time of this thread so far, microseconds. */
+    cpuUsage: () => process.threadCpuUsage(),
     trouble: () => ({ tables: textOf(sink?.trouble() ?? null), archive: textOf(archive.trouble()) }),
     hasArchiveRead: () => !config['archive.enabled'] || archive.isCaughtUp(),
     archiveStatus: () => archive.status(),

@@ -1,4 +1,4 @@
-import type { ComponentDocument } from '../core/documents.ts';
+import type { ComponentDocument, StatusDocument } from '../core/documents.ts';
 import type { LogState } from '../core/ports.ts';
 import type { Ledger } from '../observability/conservation.ts';
 import type { Pipeline } from './compose.ts';
@@ -54,6 +54,14 @@ export async function componentDocuments(
       detail: onOff(config['archive.enabled']),
     })),
   ];
+}
+
+/** What each worker of the chain runs with. One that does not answer is missing here, and a failed component. */
+export async function workerDocuments({ chain }: Pipeline): Promise<StatusDocument['workers']> {
+  const answers = await Promise.all(chain.map(({ calls }) => answerOf(calls.schemasDigest())));
+  return answers.flatMap(answer =>
+    'value' in answer ? [{ role: 'chain', schemasDigest: answer.value }] : [],
+  );
 }
 
 function onOff(isOn: boolean): string {

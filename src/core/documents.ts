@@ -150,6 +150,8 @@ export interface StatusDocument {
   readonly components: readonly ComponentDocument[];
   readonly conservation: readonly ConservationRow[];
   readonly edges: readonly EdgeRow[];
+  /** Who runs the jobs, with the digest of the schemas that each has loaded. */
+  readonly workers: readonly { readonly role: string; readonly schemasDigest: string }[];
   /** Deltas summed since the environment began; the original's metric names with `_`, prefixed by the job. */
   readonly counters: Readonly<Record<string, number>>;
   readonly quarantined: readonly {

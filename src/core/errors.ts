@@ -1,25 +1,7 @@
-/**
- * Whose fault an error is, which decides what happens to it:
- * `invalid` is the data's: a value (an outcome or a reply), never thrown inside the pipeline;
- * `unavailable` is the world's: thrown, retried with back-off under a limit;
- * `misuse` is the operator's: said at once, exit 2, no stack;
- * `bug` is ours.
- */
-export type ErrorKind = 'invalid' | 'unavailable' | 'misuse' | 'bug';
+import { type ErrorKind, type ErrorRow, row } from './error-row.ts';
+import { OPERATION_ERRORS } from './operation-errors.ts';
 
-interface ErrorRow {
-  readonly kind: ErrorKind;
-  readonly httpStatus: number;
-  readonly message: string;
-  readonly remedy: string;
-}
-
-const row = (kind: ErrorKind, httpStatus: number, message: string, remedy: string): ErrorRow => ({
-  kind,
-  httpStatus,
-  message,
-  remedy,
-});
+export type { ErrorKind } from './error-row.ts';
 
 /** Every error the product names. Exit code: 2 for `misuse`, else 1. */
 export const ERRORS = {
@@ -297,6 +279,8 @@ export const ERRORS = {
     'an archive object of that name holds something else',
     'Move the object aside and run: millrace archive flush',
   ),
+
+  ...OPERATION_ERRORS,
 
   // The operator's fault.
   ERR_OWNED: row(

@@ -70,11 +70,6 @@ export function objectOf(event: TelemetryEvent): { readonly id: string; readonly
   return id !== undefined && type !== undefined ? { id, type } : undefined;
 }
 
-/** A copy of the event whose `flags` also hold the given ones; other flags are kept. */
-export function withFlags(event: TelemetryEvent, flags: JsonObject): TelemetryEvent {
-  return { ...event, flags: { ...objectAt(event, 'flags'), ...flags } };
-}
-
 /** A copy of the event whose `metadata` also holds the given entries. */
 export function withMetadata(event: TelemetryEvent, metadata: JsonObject): TelemetryEvent {
   return { ...event, metadata: { ...objectAt(event, 'metadata'), ...metadata } };

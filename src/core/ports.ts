@@ -61,6 +61,23 @@ export interface CommitResult {
   readonly position: number;
 }
 
+/** Takes the records of one partition into a commit that is being made, in their order. */
+export interface RecordWriter {
+  /** Adds a record whose value is its bytes and, after them, `tail` as UTF-8. All of it is copied at once. */
+  add(record: NewRecord, tail: string): void;
+}
+
+/**
+ * A commit whose records are handed over one by one, as they are made: the log keeps their bytes, and no object
+ * of each has to live until the commit. What was put in and never committed leaves nothing behind.
+ */
+export interface CommitDraft {
+  /** The same writer for the same partition. Throws ERR_TOPIC_UNKNOWN. */
+  writer(topic: string, partition: number): RecordWriter;
+  /** As {@link Log.commit}; nothing may be added any more. Where it rejected it may be called again. */
+  commit(rest: Omit<Commit, 'appends'>): Promise<CommitResult>;
+}
+
 /** A topic that the log keeps. */
 export interface TopicSpec {
   readonly topic: string;
@@ -101,6 +118,8 @@ export interface PollLimit {
   readonly recordsMax: number;
   readonly bytesMax: number;
   readonly waitMsMax: number;
+  /** Whether the memory of the values may be used again by the next poll; else it belongs to the caller. */
+  readonly isLent?: boolean;
 }
 
 /** One member of a consumer group. Starts at the group's committed offsets, else at the oldest record. */
@@ -118,6 +137,8 @@ export interface Log {
   partitionCount(topic: string): number;
   /** Resolves when everything in the commit is durable; rejects with an `unavailable` error, nothing kept. */
   commit(commit: Commit): Promise<CommitResult>;
+  /** Begins a commit; absent where the log has no form of its own to keep records in until then. */
+  draft?(): CommitDraft;
   consume(group: string, topics: readonly string[]): Promise<Consumer>;
   /**
    * Up to `recordsMax` records from an offset on, fewer where they are large; none only past the end. Skips

@@ -25,7 +25,7 @@ export interface NewRecord {
   readonly value: Uint8Array;
 }
 
-/** A record read from the log. The value's memory belongs to the reader. */
+/** A record read from the log. The value's memory belongs to the reader, unless it asked to have it lent. */
 export interface LogRecord extends NewRecord, Position {}
 
 /** `topic:partition:offset:index`; topic names hold no colon. */

@@ -39,6 +39,7 @@ export const TOPICS = {
   'druid.events.error': 'output',
 
   'archive.intents': 'internal',
+  'operations.probe': 'internal',
 } as const satisfies Record<string, 'input' | 'output' | 'between' | 'internal'>;
 
 /** A topic's name without prefix. */

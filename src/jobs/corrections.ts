@@ -1,5 +1,8 @@
 import { actorIdOf, type Json, objectAt, objectOf, type TelemetryEvent, textAt } from '../core/event.ts';
+import { share, union } from '../core/shared-object.ts';
 import { isoTime, parseIsoMs, timeMsOf } from './times.ts';
+
+const VALIDATED = share({ pp_validation_processed: true });
 
 type Changed = Record<string, Json | undefined>;
 
@@ -10,7 +13,7 @@ type Changed = Record<string, Json | undefined>;
  * @param nowMs  the time of sync where the event brings none that can be read
  */
 export function correct(event: TelemetryEvent, channelDefault: string, nowMs: number): TelemetryEvent {
-  const flags = { ...objectAt(event, 'flags'), pp_validation_processed: true };
+  const flags = union(objectAt(event, 'flags'), VALIDATED);
   const changed: Changed = { ...event, flags, type: 'events' };
   correctActor(event, changed);
   if (event['eid'] === 'SEARCH') correctDialcodeFilter(event, changed);

@@ -1,8 +1,12 @@
-import { midOf, type TelemetryEvent, textAt, withFlags, withMetadata } from '../core/event.ts';
+import { midOf, type TelemetryEvent, textAt, withMetadata } from '../core/event.ts';
+import { withFlags } from '../core/flags.ts';
 import type { Item, Job, JobDeps, MarkKey, Verdict } from '../core/job.ts';
+import { share } from '../core/shared-object.ts';
 import { deviceKey, dropped, emission, emitted, movedCounters, rejected, verdict } from './outcomes.ts';
 import { createSightings, type Sightings } from './sightings.ts';
 
+const SKIPPED = share({ pp_duplicate_skipped: true });
+const DUPLICATE = share({ pp_duplicate: true });
 const COUNTS = { unique_event_count: 0, duplicate_event_count: 0, duplicate_skipped_event_count: 0 };
 
 /**
@@ -43,7 +47,7 @@ export function createDedup(deps: JobDeps): Job {
 function skip(event: TelemetryEvent, counts: typeof COUNTS): Verdict {
   counts.unique_event_count += 1;
   counts.duplicate_skipped_event_count += 1;
-  return pass(withFlags(event, { pp_duplicate_skipped: true }));
+  return pass(withFlags(event, SKIPPED));
 }
 
 function pass(event: TelemetryEvent): Verdict {
@@ -60,7 +64,7 @@ function judge(item: Item, sightings: Sightings, counts: typeof COUNTS): Verdict
   }
   if (sightings.isSeen(mid, item)) {
     counts.duplicate_event_count += 1;
-    const copy = withFlags(event, { pp_duplicate: true });
+    const copy = withFlags(event, DUPLICATE);
     const kept = emission('telemetry.duplicate', deviceKey(event), copy);
     return verdict(dropped('ERR_DUPLICATE', 'an event of this mid was received before', kept));
   }

@@ -11,6 +11,7 @@ import {
   withMetadata,
 } from '../core/event.ts';
 import type { CacheKey, Dataset, Dropped, Item, JobOptions, Reads, Rejected } from '../core/job.ts';
+import { share, union } from '../core/shared-object.ts';
 import { isDialcodeType } from './corrections.ts';
 import { locationOf } from './location.ts';
 import {
@@ -50,10 +51,10 @@ type Counts = typeof DENORMALISE_COUNTS;
 /** Options of the section `denormalise`. */
 type Options = JobOptions['denormalise'];
 
-/** An event on its way; `flags` is its own copy. */
+/** An event on its way: a copy whose members may be set. */
 interface Draft {
   readonly event: Record<string, Json | undefined>;
-  readonly flags: Record<string, Json | undefined>;
+  flags: JsonObject | undefined;
   readonly reads: Reads;
   readonly counts: Counts;
 }
@@ -87,8 +88,12 @@ export function createDenormaliser(options: Options): Denormaliser {
     rowsFor: item => (stateOf(item) === 'fresh' ? rowsOf(lookupsOf(item.event, permitEids)) : []),
     refusalOf: (item, counts) => refusal(item.event, stateOf(item), counts),
     denormalise(item, reads, counts) {
-      const flags = { ...objectAt(item.event, 'flags') };
-      const draft: Draft = { event: { ...item.event, flags }, flags, reads, counts };
+      const draft: Draft = {
+        event: { ...item.event, flags: NOTHING },
+        flags: objectAt(item.event, 'flags'),
+        reads,
+        counts,
+      };
       // A device's clock that runs ahead would otherwise put events into days that have not come.
       const endMs = endOfDayMs(item.nowMs);
       if (Number(item.event['ets']) > endMs) draft.event['ets'] = endMs;
@@ -98,6 +103,7 @@ export function createDenormaliser(options: Options): Denormaliser {
       addDialcode(draft, lookups.dialcode);
       addContent(draft, lookups, options.collectionMiss);
       addLocation(draft);
+      draft.event['flags'] = draft.flags ?? NOTHING;
       return draft.event;
     },
   };
@@ -192,11 +198,25 @@ function rowsOf(lookups: Lookups): readonly CacheKey[] {
   return rows;
 }
 
-function addDevice({ event, flags, reads, counts }: Draft, did: string | undefined): void {
+const NOTHING = share({});
+const [DEVICE, NO_DEVICE] = [share({ device_denorm: true }), share({ device_denorm: false })];
+const [USER, NO_USER] = [share({ user_denorm: true }), share({ user_denorm: false })];
+const [DIALCODE, NO_DIALCODE] = [share({ dialcode_denorm: true }), share({ dialcode_denorm: false })];
+const [CONTENT, NO_CONTENT] = [share({ content_denorm: true }), share({ content_denorm: false })];
+const [COLLECTION, NO_COLLECTION] = [share({ coll_denorm: true }), share({ coll_denorm: false })];
+const L2 = share({ l2_denorm: true });
+const LOCATION = share({ loc_denorm: true });
+
+function setFlag(draft: Draft, flag: JsonObject): void {
+  draft.flags = union(draft.flags, flag);
+}
+
+function addDevice(draft: Draft, did: string | undefined): void {
+  const { event, reads, counts } = draft;
   if (did === undefined) return;
   const data = deviceDataOf(reads.row({ dataset: 'device', key: did }));
   counts.device_total += 1;
-  flags['device_denorm'] = data !== undefined;
+  setFlag(draft, data === undefined ? NO_DEVICE : DEVICE);
   if (data === undefined) {
     counts.device_cache_miss += 1;
     return;
@@ -210,8 +230,15 @@ function mergedInto(present: JsonObject | undefined, data: JsonObject): JsonObje
   return present === undefined ? data : { ...present, ...data };
 }
 
+function hasMoreThanDefaults(data: JsonObject): boolean {
+  let count = 0;
+  for (const _ in data) if (++count > 2) return true;
+  return false;
+}
+
 /** The flag asks for more than the two fields that every user has by default. */
-function addUser({ event, flags, reads, counts }: Draft, userId: string | undefined): void {
+function addUser(draft: Draft, userId: string | undefined): void {
+  const { event, reads, counts } = draft;
   if (userId === undefined) return;
   const known = userDataOf(reads.row({ dataset: 'user', key: userId }));
   counts.user_total += 1;
@@ -219,14 +246,15 @@ function addUser({ event, flags, reads, counts }: Draft, userId: string | undefi
   else counts.user_cache_miss += 1;
   const data = known ?? UNKNOWN_USER;
   event['userdata'] = mergedInto(objectAt(event, 'userdata'), data);
-  flags['user_denorm'] = Object.keys(data).length > 2;
+  setFlag(draft, hasMoreThanDefaults(data) ? USER : NO_USER);
 }
 
-function addDialcode({ event, flags, reads, counts }: Draft, dialcode: string | undefined): void {
+function addDialcode(draft: Draft, dialcode: string | undefined): void {
+  const { event, reads, counts } = draft;
   if (dialcode === undefined) return;
   const data = dialcodeDataOf(reads.row({ dataset: 'dialcode', key: dialcode }));
   counts.dialcode_total += 1;
-  flags['dialcode_denorm'] = data !== undefined;
+  setFlag(draft, data === undefined ? NO_DIALCODE : DIALCODE);
   if (data === undefined) {
     counts.dialcode_cache_miss += 1;
     return;
@@ -236,12 +264,12 @@ function addDialcode({ event, flags, reads, counts }: Draft, dialcode: string | 
 }
 
 function addContent(draft: Draft, lookups: Lookups, collectionMiss: boolean): void {
-  const { event, flags, reads, counts } = draft;
+  const { event, reads, counts } = draft;
   if (lookups.content === undefined) return;
   const contentRow = (key: string): JsonObject | undefined => reads.row({ dataset: 'content', key });
   const data = contentDataOf(contentRow(lookups.content));
   counts.content_total += 1;
-  flags['content_denorm'] = data !== undefined;
+  setFlag(draft, data === undefined ? NO_CONTENT : CONTENT);
   if (data === undefined) counts.content_cache_miss += 1;
   else {
     counts.content_cache_hit += 1;
@@ -249,17 +277,18 @@ function addContent(draft: Draft, lookups: Lookups, collectionMiss: boolean): vo
   }
   if (lookups.collection !== undefined) {
     const collection = contentDataOf(contentRow(lookups.collection));
-    event['collectiondata'] = collection ?? {};
-    flags['coll_denorm'] = collection !== undefined || collectionMiss;
+    event['collectiondata'] = collection ?? NOTHING;
+    setFlag(draft, collection !== undefined || collectionMiss ? COLLECTION : NO_COLLECTION);
   }
   if (lookups.l2 !== undefined) {
-    event['l2data'] = l2DataOf(contentRow(lookups.l2)) ?? {};
-    flags['l2_denorm'] = true;
+    event['l2data'] = l2DataOf(contentRow(lookups.l2)) ?? NOTHING;
+    setFlag(draft, L2);
   }
 }
 
 /** Where nothing is known there is no flag, not even a false one. */
-function addLocation({ event, flags, counts }: Draft): void {
+function addLocation(draft: Draft): void {
+  const { event, counts } = draft;
   const location = locationOf(event);
   counts.loc_total += 1;
   if (location === undefined) {
@@ -268,5 +297,5 @@ function addLocation({ event, flags, counts }: Draft): void {
   }
   counts.loc_cache_hit += 1;
   event['derivedlocationdata'] = location;
-  flags['loc_denorm'] = true;
+  setFlag(draft, LOCATION);
 }

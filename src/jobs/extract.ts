@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonObject, valueAt, withMetadata } from '../core/event.ts';
 import type { Emission, Item, Job, JobDeps, Outcome, Verdict } from '../core/job.ts';
+import { share } from '../core/shared-object.ts';
 import { auditLogOf } from './audit-log.ts';
 import { isJsonLongerThan } from './json-size.ts';
 import { dropNulls } from './nulls.ts';
@@ -7,6 +8,7 @@ import { deviceKey, dropped, emission, emitted, movedCounters, rejected, verdict
 import { createSightings, type Sightings } from './sightings.ts';
 import { isoTime, timeMsOf } from './times.ts';
 
+const PROCESSED = share({ ex_processed: true });
 const SRC = 'TelemetryExtractorJob';
 
 const COUNTS = {
@@ -161,7 +163,8 @@ function openEvent(
     const kept = emission('telemetry.failed', deviceKey(event), failed);
     return rejected({ code: 'ERR_EVENT_TOO_LARGE', reason, pointer: null }, kept);
   }
-  return emitted(stage({ ...event, ...stamp, flags: { ex_processed: true } }));
+  const { syncts, '@timestamp': timestamp } = stamp;
+  return emitted(stage({ ...event, syncts, '@timestamp': timestamp, flags: PROCESSED }));
 }
 
 /** A number such as `1e20` is written out in full: six times its text is the most that any JSON grows. */

@@ -1,8 +1,11 @@
-import { eidOf, type TelemetryEvent, withFlags } from '../core/event.ts';
+import { eidOf, type TelemetryEvent } from '../core/event.ts';
+import { withFlags } from '../core/flags.ts';
 import type { Emission, Job, JobDeps, Verdict } from '../core/job.ts';
+import { share } from '../core/shared-object.ts';
 import { deviceKey, emission, emitted, movedCounters, verdict } from './outcomes.ts';
 import { shareItemsOf } from './share-items.ts';
 
+const FLATTENED = share({ pp_share_event_processed: true });
 const COUNTS = {
   primary_route_success_count: 0,
   audit_route_success_count: 0,
@@ -91,7 +94,7 @@ function routeAudit(event: TelemetryEvent, branch: Branch, counts: Counts): Verd
 /** The branch's copy is the one before flattening, without the flag: consumers of the original rely on it. */
 function routeShare(event: TelemetryEvent, branch: Branch, derived: readonly Emission[]): Verdict {
   const key = deviceKey(event);
-  const flattened = { ...withFlags(event, { pp_share_event_processed: true }), type: 'events' };
+  const flattened = { ...withFlags(event, FLATTENED), type: 'events' };
   const unique = emission('telemetry.unique', key, flattened);
   return verdict(emitted(emission(branch, key, event), unique), derived);
 }

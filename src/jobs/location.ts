@@ -1,4 +1,5 @@
 import { type JsonObject, objectAt, type TelemetryEvent, textAt } from '../core/event.ts';
+import { isShared, remembered, share } from '../core/shared-object.ts';
 
 /**
  * Where the event's user is: what the profile says, else what was declared on the device, else what its address
@@ -10,15 +11,20 @@ export function locationOf(event: TelemetryEvent): JsonObject | undefined {
   const device = objectAt(event, 'devicedata');
   const declared = objectAt(device, 'userdeclared');
   return (
-    candidate(user, 'district', 'user-profile') ??
-    candidate(declared, 'district', 'user-declared') ??
-    candidate(device, 'districtcustom', 'ip-resolved')
+    (user && profileLocation(user)) ??
+    (declared && declaredLocation(declared)) ??
+    (device && resolvedLocation(device))
   );
 }
 
-function candidate(data: JsonObject | undefined, districtKey: string, from: string): JsonObject | undefined {
+const profileLocation = remembered(user => candidate(user, 'district', 'user-profile'));
+const declaredLocation = remembered(declared => candidate(declared, 'district', 'user-declared'));
+const resolvedLocation = remembered(device => candidate(device, 'districtcustom', 'ip-resolved'));
+
+function candidate(data: JsonObject, districtKey: string, from: string): JsonObject | undefined {
   const state = textAt(data, 'state');
   if (state === undefined) return undefined;
   const district = textAt(data, districtKey);
-  return district === undefined ? { state, from } : { state, district, from };
+  const location = district === undefined ? { state, from } : { state, district, from };
+  return isShared(data) ? share(location) : location;
 }

@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject, textOf } from '../core/event.ts';
+import { share } from '../core/shared-object.ts';
 import { parseIsoMs, timeMsOf } from './times.ts';
 
 type Row = JsonObject | undefined;
@@ -54,10 +55,10 @@ export const deviceDataOf = rememberedByRow((row): JsonObject | undefined => {
     devicespec: isObject(device['devicespec']) ? device['devicespec'] : {},
     firstaccess: timeMsOf(device['firstaccess']) ?? 0,
     iso3166statecode: stateCode === '' ? '' : `IN-${stateCode}`,
-    userdeclared: {
+    userdeclared: share({
       state: textFrom(device['userdeclaredstate']),
       district: textFrom(device['userdeclareddistrict']),
-    },
+    }),
   };
 });
 
@@ -68,7 +69,7 @@ export const userDataOf = rememberedByRow((row): JsonObject | undefined => {
 });
 
 /** What stands for a user of whom nothing is known. */
-export const UNKNOWN_USER: JsonObject = { usersignintype: 'Anonymous', userlogintype: 'NA' };
+export const UNKNOWN_USER: JsonObject = share({ usersignintype: 'Anonymous', userlogintype: 'NA' });
 
 /** `dialcodedata`, times as epoch ms; undefined on a miss. Reads the spelling of the dialcode service too. */
 export const dialcodeDataOf = rememberedByRow(row =>
@@ -97,7 +98,7 @@ function rememberedByRow(
     if (known !== undefined) return known.data;
     const data = convert(row);
     answers.set(row, { data });
-    return data;
+    return data === undefined ? undefined : share(data);
   };
 }
 

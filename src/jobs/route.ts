@@ -1,10 +1,13 @@
-import { midOf, withFlags } from '../core/event.ts';
+import { midOf } from '../core/event.ts';
+import { withFlags } from '../core/flags.ts';
 import type { Item, Job, JobDeps, MarkKey, Verdict } from '../core/job.ts';
+import { share } from '../core/shared-object.ts';
 import type { TopicName } from '../core/topics.ts';
 import { dropped, emission, emitted, type Fault, movedCounters, verdict } from './outcomes.ts';
 import { CHECK_COUNTS, checkRouted, rejectRouted } from './routed-check.ts';
 import { createSightings, type Sightings } from './sightings.ts';
 
+const DUPLICATE = share({ dv_duplicate: true });
 const COUNTS = {
   ...CHECK_COUNTS,
   unique_event_count: 0,
@@ -62,7 +65,7 @@ function route(item: Item, deps: JobDeps, sightings: Sightings, counts: typeof C
     if (mid === undefined) return verdict(rejectRouted(item.event, key, NO_MID));
     if (sightings.isSeen(mid, item)) {
       counts.duplicate_event_count += 1;
-      const copy = withFlags(item.event, { dv_duplicate: true });
+      const copy = withFlags(item.event, DUPLICATE);
       const kept = emission('telemetry.duplicate', key, copy);
       return verdict(dropped('ERR_DUPLICATE', 'an event of this mid was routed before', kept));
     }

@@ -1,10 +1,14 @@
-import { midOf, withFlags } from '../core/event.ts';
+import { midOf } from '../core/event.ts';
+import { withFlags } from '../core/flags.ts';
 import type { Item, Job, JobDeps, MarkKey, Outcome, Reads, Verdict } from '../core/job.ts';
+import { share } from '../core/shared-object.ts';
 import { createDenormaliser, DENORMALISE_COUNTS, type Denormaliser } from './denormalise-event.ts';
 import { deviceKey, dropped, emission, emitted, movedCounters, verdict } from './outcomes.ts';
 import { CHECK_COUNTS, checkRouted } from './routed-check.ts';
 import { createSightings, type Sightings } from './sightings.ts';
 
+const DUPLICATE = share({ summary_denorm_duplicate: true });
+const UNIQUE = share({ summary_denorm_duplicate: false });
 const COUNTS = {
   ...DENORMALISE_COUNTS,
   ...CHECK_COUNTS,
@@ -61,12 +65,12 @@ function judge(item: Item, pass: Pass): Verdict {
   const key = deviceKey(item.event);
   if (mid !== undefined && sightings.isSeen(mid, item)) {
     counts.duplicate_event_count += 1;
-    const copy = withFlags(item.event, { summary_denorm_duplicate: true });
+    const copy = withFlags(item.event, DUPLICATE);
     const kept = emission('telemetry.duplicate', key, copy);
     return verdict(dropped('ERR_DUPLICATE', 'a summary of this mid was received before', kept));
   }
   counts.unique_event_count += 1;
-  const event = withFlags(item.event, { summary_denorm_duplicate: false });
+  const event = withFlags(item.event, UNIQUE);
   const unique = emission('telemetry.derived.unique', key, event);
   const outcome = routeSummary({ ...item, event }, key, pass);
   if (mid !== undefined && outcome.kind !== 'reject') sightings.add(mid, item);

@@ -1,8 +1,11 @@
-import { type TelemetryEvent, withFlags, withMetadata } from '../core/event.ts';
+import { type TelemetryEvent, withMetadata } from '../core/event.ts';
+import { withFlags } from '../core/flags.ts';
 import type { Item, Job, JobDeps, Verdict } from '../core/job.ts';
+import { share } from '../core/shared-object.ts';
 import { correct } from './corrections.ts';
 import { deviceKey, emission, emitted, type Fault, movedCounters, rejected, verdict } from './outcomes.ts';
 
+const FAILED = share({ pp_validation_processed: false });
 const COUNTS = {
   validation_success_event_count: 0,
   validation_failed_event_count: 0,
@@ -55,7 +58,7 @@ function validate({ event, nowMs }: Item, deps: JobDeps, counts: typeof COUNTS):
 }
 
 function fail(event: TelemetryEvent, fault: Fault, error: string): Verdict {
-  const flagged = withFlags(event, { pp_validation_processed: false });
+  const flagged = withFlags(event, FAILED);
   const failed = withMetadata(flagged, { validation_error: error, src: 'PipelinePreprocessor' });
   return verdict(rejected(fault, emission('telemetry.failed', deviceKey(event), failed)));
 }

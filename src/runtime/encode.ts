@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../core/event.ts';
+import { isShared } from '../core/shared-object.ts';
 
 /** The text that an event was read from: the bytes of one JSON object, and that object as parsed. */
 export interface Origin {
@@ -11,6 +12,14 @@ export interface Origin {
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACE = 0x7b;
 
+/** The text of an event in two pieces: bytes that came in, and what is written after them. */
+export interface EventText {
+  readonly head: Uint8Array;
+  readonly tail: string;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
 /**
  * An event as one line of UTF-8 JSON, without the members whose value is null (the original's serialiser
  * drops them, and consumers rely on it); nulls inside arrays stay.
@@ -18,10 +27,10 @@ const OPEN_BRACE = 0x7b;
  * Where the event only has members more than the object it was read from, they are added to the bytes that
  * came in: the rest stays as the client wrote it, to the digit, and is not made anew.
  */
-export function encodeEvent(event: JsonObject, origin?: Origin): Uint8Array {
-  const added = origin === undefined ? undefined : addedMembers(event, origin);
-  if (origin !== undefined && added !== undefined) return splice(origin.bytes, membersText(added));
-  return Buffer.from(textOf(event), 'utf8');
+export function encodeEvent(event: JsonObject, origin?: Origin): EventText {
+  const tail = origin === undefined ? undefined : addedText(event, origin);
+  if (origin === undefined || tail === undefined) return { head: NO_BYTES, tail: textOf(event) };
+  return splice(origin.bytes, tail);
 }
 
 function textOf(event: JsonObject): string {
@@ -31,61 +40,64 @@ function textOf(event: JsonObject): string {
   return text.includes(':null') ? JSON.stringify(withoutNulls(event)) : text;
 }
 
-/** Members that hold a master data row's own object, the same for every event of that device, user or content. */
-const SHARED = new Set(['devicedata', 'userdata', 'contentdata', 'collectiondata', 'l2data', 'dialcodedata']);
-/** The texts of those objects, for as long as the cache keeps them. */
+/** Texts of shared objects, which are the same for many events. */
 const sharedTexts = new WeakMap<object, string>();
+/** Texts that are written as JSON again and again: names of members, the time of a batch. */
+const quotedTexts = new Map<string, string>();
+const QUOTED_TEXTS_MAX = 1024;
+const QUOTED_UNITS_MAX = 64;
 
-/** The text of the object, braces included; texts of shared members are made once. */
-function membersText(members: JsonObject): string {
-  let text = '';
-  for (const key in members) {
-    const value = members[key];
-    if (value === null || value === undefined) continue;
-    text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${valueText(key, value)}`;
+function valueText(value: Json): string {
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return JSON.stringify(withoutNulls(value));
   }
-  return text === '' ? '{}' : `${text}}`;
-}
-
-function valueText(key: string, value: Json): string {
-  if (!isObject(value)) return JSON.stringify(withoutNulls(value));
-  if (!SHARED.has(key)) return textOf(value);
   const known = sharedTexts.get(value);
   if (known !== undefined) return known;
-  const text = textOf(value);
-  sharedTexts.set(value, text);
+  const text = textOf(value as JsonObject);
+  if (isShared(value)) sharedTexts.set(value, text);
   return text;
 }
 
-/** The members that the event has and its origin has not; undefined where any other was changed or removed. */
-function addedMembers(event: JsonObject, { event: base, memberCount }: Origin): JsonObject | undefined {
-  const added: Record<string, Json | undefined> = {};
+function quoted(text: string): string {
+  if (text.length > QUOTED_UNITS_MAX) return JSON.stringify(text);
+  let json = quotedTexts.get(text);
+  if (json === undefined) {
+    json = JSON.stringify(text);
+    if (quotedTexts.size >= QUOTED_TEXTS_MAX) quotedTexts.clear();
+    quotedTexts.set(text, json);
+  }
+  return json;
+}
+
+/**
+ * The members that the event has and its origin has not, each with a comma before it; undefined where any other
+ * was changed or removed.
+ */
+function addedText(event: JsonObject, { event: base, memberCount }: Origin): string | undefined {
+  let added = '';
   let keptCount = 0;
   for (const key in event) {
     const value = event[key];
     // Jobs copy what they change: the same value (for objects: the same object) is what was read.
     if (value !== undefined && value === base[key]) keptCount += 1;
     else if (Object.hasOwn(base, key)) return undefined;
-    else added[key] = value;
+    else if (value !== undefined && value !== null) added += `,${quoted(key)}:${valueText(value)}`;
   }
   let baseCount = 0;
   for (const _ in base) baseCount += 1;
   return keptCount === baseCount && baseCount === (memberCount ?? baseCount) ? added : undefined;
 }
 
-/** Puts the members of a JSON object's text before the closing brace of another's bytes. */
-function splice(bytes: Uint8Array, members: string): Uint8Array {
-  if (members === '{}') return bytes;
+/** Puts members before the closing brace of a JSON object's bytes. */
+function splice(bytes: Uint8Array, members: string): EventText {
+  if (members === '') return { head: bytes, tail: '' };
   let end = bytes.length - 1;
   while (bytes[end] !== CLOSE_BRACE) end -= 1;
   let last = end - 1;
   while (bytes[last]! <= 0x20) last -= 1;
   const isEmpty = bytes[last] === OPEN_BRACE;
-  const tail = isEmpty ? members.slice(1) : `,${members.slice(1)}`;
-  const spliced = Buffer.allocUnsafe(end + Buffer.byteLength(tail, 'utf8'));
-  spliced.set(bytes.subarray(0, end), 0);
-  spliced.write(tail, end, 'utf8');
-  return spliced;
+  return { head: bytes.subarray(0, end), tail: `${isEmpty ? members.slice(1) : members}}` };
 }
 
 function withoutNulls(value: Json): Json {

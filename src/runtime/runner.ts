@@ -1,7 +1,17 @@
 import { headersOf } from '../core/headers.ts';
 import { partitionOf } from '../core/partition.ts';
-import type { Append, Cache, Commit, Consumer, GroupOffset, Log, StateStore } from '../core/ports.ts';
-import type { LogRecord, NewRecord } from '../core/record.ts';
+import type {
+  Cache,
+  Commit,
+  CommitDraft,
+  CommitResult,
+  Consumer,
+  GroupOffset,
+  Log,
+  RecordWriter,
+  StateStore,
+} from '../core/ports.ts';
+import type { LogRecord } from '../core/record.ts';
 import { fullTopic } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type Pause, retryUnavailable } from './back-off.ts';
@@ -9,6 +19,7 @@ import { readPlanned, runRecords } from './batch.ts';
 import type { ChainOutput } from './chain.ts';
 import { addCounters } from './counters.ts';
 import { encodeEvent } from './encode.ts';
+import { draftOn } from './list-draft.ts';
 import type { Segment } from './segments.ts';
 
 /** What a segment runs on. */
@@ -74,7 +85,7 @@ async function run(options: RunnerOptions, consumer: Consumer, signal: AbortSign
     while (!signal.aborted) {
       // Coming back for more says that all that came before is dealt with: at the end of the log it must be.
       if (consumer.isCaughtUp() && !(await committing)) return;
-      const records = await consumer.poll({ ...limits, waitMsMax });
+      const records = await consumer.poll({ ...limits, waitMsMax, isLent: true });
       if (records.length === 0 && options.endsCaughtUp === true && consumer.isCaughtUp()) return;
       if (records.length === 0) continue;
       const batch = await processBatch(options, { records, signal, committing });
@@ -104,9 +115,9 @@ interface Batch {
 
 /**
  * Processes the records of a poll chunk by chunk, and turns each chunk's outputs into bytes at once: a chunk's
- * objects die young. Marks are handed over only when the batch before is durable, so that the state store never
- * holds more than one batch that could still be lost, and before the next chunk is looked at, which must see
- * them. Undefined where it was stopped first.
+ * objects die young, and the polled records' memory is done with. Marks are handed over only when the batch before
+ * is durable, so that the state store never holds more than one batch that could still be lost, and before the next
+ * chunk is looked at, which must see them. Undefined where it was stopped first.
  */
 async function processBatch(
   options: RunnerOptions,
@@ -160,50 +171,48 @@ function* chunksOf(records: readonly LogRecord[], bytesMax: number): Generator<r
 
 /** Makes a batch durable; false where it was stopped while the log refused it. */
 async function commitBatch(options: RunnerOptions, batch: Batch, signal: AbortSignal): Promise<boolean> {
-  const { log, state } = options;
-  const commit: Commit = {
-    appends: batch.appends.all(),
+  const { state } = options;
+  const rest = {
     offsets: batch.offsets,
     marks: batch.marks.length === 0 ? null : Buffer.concat(batch.marks),
     counters: batch.counters,
   };
   // The same commit again until it holds: another one would have to be computed from other marks.
-  const committed = await retryUnavailable(options, signal, () => log.commit(commit));
+  const committed = await retryUnavailable(options, signal, () => batch.appends.commit(rest));
   if (committed === undefined) return false;
   if (batch.isMarked) await state.committed(committed.position);
   return true;
 }
 
-/** The records of a commit by topic and partition, in the order they were added. */
+/** The records of a commit, by topic and partition. */
 class Appends {
   readonly #options: Pick<RunnerOptions, 'environment' | 'log'>;
-  readonly #topics = new Map<string, (Append & { readonly records: NewRecord[] })[]>();
+  readonly #draft: CommitDraft;
+  /** Topic → writer of each partition. */
+  readonly #topics = new Map<string, readonly RecordWriter[]>();
 
   constructor(options: Pick<RunnerOptions, 'environment' | 'log'>) {
     this.#options = options;
+    this.#draft = draftOn(options.log);
   }
 
   add(output: ChainOutput): void {
     const name = output.topic ?? (isUntraced(output) ? null : 'telemetry.dropped');
     if (name === null) return;
     const partitions = this.#topics.get(name) ?? this.#open(name);
-    partitions[choosePartition(output, partitions.length)]!.records.push(recordOf(output));
+    addOutput(partitions[choosePartition(output, partitions.length)]!, output);
   }
 
-  all(): readonly Append[] {
-    return [...this.#topics.values()].flat().filter(append => append.records.length > 0);
+  commit(rest: Omit<Commit, 'appends'>): Promise<CommitResult> {
+    return this.#draft.commit(rest);
   }
 
-  #open(name: string) {
+  #open(name: string): readonly RecordWriter[] {
     const topic = fullTopic(this.#options.environment, name);
     const count = this.#options.log.partitionCount(topic);
-    const partitions = Array.from({ length: count }, (_, partition) => ({
-      topic,
-      partition,
-      records: [] as NewRecord[],
-    }));
-    this.#topics.set(name, partitions);
-    return partitions;
+    const writers = Array.from({ length: count }, (_, partition) => this.#draft.writer(topic, partition));
+    this.#topics.set(name, writers);
+    return writers;
   }
 }
 
@@ -218,16 +227,12 @@ function choosePartition(output: ChainOutput, partitions: number): number {
   return partitionOf(Buffer.from(output.key, 'utf8'), partitions);
 }
 
-function recordOf(output: ChainOutput): NewRecord {
-  const value =
+function addOutput(writer: RecordWriter, output: ChainOutput): void {
+  const { head, tail } =
     output.topic === null ? encodeEvent(traceOf(output)) : encodeEvent(output.event, output.origin);
   const { syncts } = output.event;
-  return {
-    key: output.key,
-    timeMs: typeof syncts === 'number' && Number.isFinite(syncts) ? syncts : output.nowMs,
-    headers: headersOf(output, output),
-    value,
-  };
+  const timeMs = typeof syncts === 'number' && Number.isFinite(syncts) ? syncts : output.nowMs;
+  writer.add({ key: output.key, timeMs, headers: headersOf(output, output), value: head }, tail);
 }
 
 /** What is kept of an event that was dropped without a topic of its own: enough to find it and say why. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { JournaledLog } from '../../src/adapters/log/log-contract.ts';
 import type { Log } from '../../src/core/ports.ts';
+import { draftOn } from '../../src/runtime/list-draft.ts';
 import { partitionOf, readAll, recordOf, textOf } from './open-log.ts';
 
+const PLACE = { partition: 0, offset: 0, key: null, headers: {} } as const;
 const POLL = { recordsMax: 100, bytesMax: 1_000_000, waitMsMax: 0 } as const;
 
 /** Full names of the two topics, of two partitions and one: on a shared broker each test has its own. */
@@ -62,6 +64,37 @@ export const CONTRACT: Readonly<Record<string, (log: Log, topics: ContractTopics
       read.map(record => ({ ...record, value: Buffer.from(record.value) })),
       records.map((record, offset) => ({ ...record, topic: beta, partition: 0, offset })),
     );
+  },
+
+  'a draft becomes one commit: its records in their order, values continued by their texts': async (
+    log,
+    { alpha, beta },
+  ) => {
+    const draft = draftOn(log);
+    const long = 'ü€'.repeat(40_000);
+    const value = Buffer.from('{"a":1');
+    for (const tail of ['}', ',"é":"\u{1f600}"}', `,"l":"${long}"}`]) {
+      draft.writer(alpha, 1).add({ key: 'kü', timeMs: 7, headers: { origin: 'x' }, value }, tail);
+      // The memory may be used again as soon as it was handed over.
+      value.write('{"b":2');
+    }
+    draft.writer(beta, 0).add({ key: null, timeMs: 8, headers: {}, value: Buffer.alloc(0) }, '{}');
+    draft.writer(alpha, 0);
+    assert.throws(() => draft.writer('gamma', 0), { code: 'ERR_TOPIC_UNKNOWN' });
+    const offset = { group: 'g', topic: alpha, partition: 0, offset: 0 };
+    const { baseOffsets } = await draft.commit({ offsets: [offset], counters: { c: 1 } });
+    // A log whose commits with offsets are transactions does not tell them.
+    assert.ok(baseOffsets.every(base => base === 0) || baseOffsets.every(base => base === -1));
+    assert.equal(baseOffsets.length, 2);
+    assert.deepEqual((await log.read(alpha, 1, 0, 9)).map(textOf), [
+      '{"a":1}',
+      '{"b":2,"é":"\u{1f600}"}',
+      `{"b":2,"l":"${long}"}`,
+    ]);
+    const [other] = await log.read(beta, 0, 0, 9);
+    assert.deepEqual({ ...other, value: textOf(other!) }, { ...PLACE, topic: beta, timeMs: 8, value: '{}' });
+    assert.deepEqual(await log.read(alpha, 0, 0, 9), []);
+    assert.equal((await log.describe()).counters['c'], 1);
   },
 
   'commits made at once get contiguous offsets in call order': async (log, { beta }) => {

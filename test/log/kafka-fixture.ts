@@ -14,8 +14,11 @@ const kafka = await startServers(['kafka']);
 /** What a test of Kafka is skipped with; false where it can run. */
 export const SKIP: string | false = 'skip' in kafka ? kafka.skip : false;
 
+/** Folder of the native client's package. */
+export const CLIENT_PATH = 'skip' in kafka ? '' : kafka.config['kafka.clientFolder'];
+
 /** The broker of the tests. */
-const CONNECTION: KafkaConnection = {
+export const CONNECTION: KafkaConnection = {
   brokers: 'skip' in kafka ? [] : kafka.config['kafka.brokers'],
   tls: false,
   caFile: '',
@@ -56,10 +59,13 @@ export async function createTopics(
 }
 
 /** Options of a log of an environment's topics, `alpha` and `beta` where the test names no others. */
-function kafkaLogOptions(environment: string, options: Partial<KafkaLogOptions> = {}): KafkaLogOptions {
+export function kafkaLogOptions(
+  environment: string,
+  options: Partial<KafkaLogOptions> = {},
+): KafkaLogOptions {
   return {
     connection: CONNECTION,
-    clientPath: 'skip' in kafka ? '' : kafka.config['kafka.clientFolder'],
+    clientPath: CLIENT_PATH,
     environment,
     role: 'test',
     instance: 0,

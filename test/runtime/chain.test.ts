@@ -139,7 +139,7 @@ describe('runChain', () => {
 });
 
 describe('encodeEvent', () => {
-  const text = (event: Parameters<typeof encodeEvent>[0]) => Buffer.from(encodeEvent(event)).toString('utf8');
+  const text = (event: Parameters<typeof encodeEvent>[0]) => encodeEvent(event).tail;
 
   it('drops null members at any depth and keeps nulls in lists', () => {
     assert.equal(

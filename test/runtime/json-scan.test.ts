@@ -61,6 +61,10 @@ function without(object: JsonObject, key: string): JsonObject {
 
 describe('encodeEvent with the text it was read from', () => {
   const parse = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString('utf8')) as JsonObject;
+  const textOf = (...event: Parameters<typeof encodeEvent>) => {
+    const { head, tail } = encodeEvent(...event);
+    return Buffer.from(head).toString('utf8') + tail;
+  };
 
   it('says the same as without it, whatever was added, changed or removed', () => {
     const addition = fc.dictionary(fc.constantFrom('syncts', 'flags', 'a', 'b', ''), anyJson);
@@ -70,7 +74,7 @@ describe('encodeEvent with the text it was read from', () => {
         if (bytes.includes('null')) return;
         const event = parse(bytes);
         const changed = without({ ...event, ...(added as JsonObject) }, removed);
-        assert.deepEqual(parse(encodeEvent(changed, { event, bytes })), parse(encodeEvent(changed)));
+        assert.deepEqual(JSON.parse(textOf(changed, { event, bytes })), JSON.parse(textOf(changed)));
       }),
     );
   });
@@ -79,7 +83,7 @@ describe('encodeEvent with the text it was read from', () => {
     const bytes = Buffer.from('{ "ets":1.586431492513E12, "n":12345678901234567890 }');
     const event = parse(bytes);
     assert.equal(
-      Buffer.from(encodeEvent({ ...event, syncts: 5 }, { event, bytes })).toString('utf8'),
+      textOf({ ...event, syncts: 5 }, { event, bytes }),
       '{ "ets":1.586431492513E12, "n":12345678901234567890 ,"syncts":5}',
     );
   });
@@ -87,7 +91,6 @@ describe('encodeEvent with the text it was read from', () => {
   it('makes the text anew where members have equal names', () => {
     const bytes = Buffer.from('{"a":1,"a":2}');
     const event = parse(bytes);
-    const text = Buffer.from(encodeEvent(event, { event, bytes, memberCount: 2 })).toString('utf8');
-    assert.equal(text, '{"a":2}');
+    assert.equal(textOf(event, { event, bytes, memberCount: 2 }), '{"a":2}');
   });
 });

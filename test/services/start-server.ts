@@ -130,6 +130,7 @@ function createWorld(): World {
       ],
       edges: [],
       counters: {},
+      workers: [],
       quarantined: [],
       idle: true,
     },

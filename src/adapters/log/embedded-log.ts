@@ -1,15 +1,17 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MillraceError } from '../../core/errors.ts';
-import type { Commit, CommitResult, Consumer, LogState, TopicSpec } from '../../core/ports.ts';
+import type { Commit, CommitDraft, CommitResult, Consumer, LogState, TopicSpec } from '../../core/ports.ts';
 import type { LogRecord, Position } from '../../core/record.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { Admission } from './admission.ts';
 import { Checkpointer } from './checkpointer.ts';
+import { PackedDraft } from './commit-draft.ts';
 import { ConsumerGroups } from './consumer-groups.ts';
+import { DraftMemory } from './draft-memory.ts';
 import type { ConsumerStart } from './journal-consumer.ts';
 import { segmentPath } from './journal-files.ts';
 import { JournalView, type Span } from './journal-view.ts';
-import { JournalWriter } from './journal-writer.ts';
+import { type EncodedCommit, JournalWriter } from './journal-writer.ts';
 import type { CommittedMarks, OwnedLog, SharedLog } from './log-contract.ts';
 import type { LogIndex, SegmentSummary } from './log-index.ts';
 import { type LogReply, type LogRequest, packError } from './log-messages.ts';
@@ -88,6 +90,7 @@ class FileLog implements EmbeddedLog {
   readonly #admission: Admission;
   readonly #checkpointer: Checkpointer;
   readonly #view: JournalView;
+  readonly #memory = new DraftMemory();
   readonly #consumers = new Set<Consumer>();
   readonly #ports = new Set<MessagePort>();
   /** Surveys of segments in which a read met damage, by their base. */
@@ -156,6 +159,12 @@ class FileLog implements EmbeddedLog {
   async commit(commit: Commit): Promise<CommitResult> {
     this.#topics.checkCommit(commit);
     return this.#writer.submit(encodeCommit(commit));
+  }
+
+  draft(): CommitDraft {
+    this.#checkOpen();
+    const submit = (encoded: EncodedCommit) => this.#writer.submit(encoded);
+    return new PackedDraft({ memory: this.#memory, topics: this.#topics, submit });
   }
 
   async consume(group: string, topics: readonly string[]): Promise<Consumer> {

@@ -1,11 +1,12 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { MillraceError } from '../../core/errors.ts';
 
 /** Who owns a directory, as `owner.json` says for people and other commands; the lock itself decides. */
 interface OwnerDocument {
+  readonly user: string;
   readonly pid: number;
   readonly host: string;
   readonly command: string;
@@ -18,25 +19,26 @@ export interface Ownership {
 }
 
 /**
- * Makes this process the one owner of a directory; throws ERR_OWNED, naming the owner's pid, where another
- * has it. The lock is SQLite's on `owner.lock`: the kernel lets go of it when the process dies however it does,
- * so that nothing is ever stale. (Node has no call for a file lock; a pid file survives its process, and the
- * pid comes to name another one.)
+ * Makes this process the one owner of a directory; throws ERR_OWNED, saying who has it, where another does. A
+ * directory may have several locks by name. The lock is SQLite's on `<name>.lock`: the kernel lets go of it when
+ * the process dies however it does, so that nothing is ever stale. (Node has no call for a file lock; a pid file
+ * survives its process, and the pid comes to name another one.)
  */
-export async function takeOwnership(directory: string): Promise<Ownership> {
-  const lock = new DatabaseSync(join(directory, 'owner.lock'), { timeout: 0 });
+export async function takeOwnership(directory: string, name = 'owner'): Promise<Ownership> {
+  const lock = new DatabaseSync(join(directory, `${name}.lock`), { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
     if (!isBusy(error))
-      throw new MillraceError('ERR_STORE_UNAVAILABLE', `owner.lock in ${directory}`, { cause: error });
-    throw new MillraceError('ERR_OWNED', `${directory} is owned by ${describeOwner(directory)}`, {
+      throw new MillraceError('ERR_STORE_UNAVAILABLE', `${name}.lock in ${directory}`, { cause: error });
+    throw new MillraceError('ERR_OWNED', `${directory} is owned by ${describeOwner(directory, name)}`, {
       cause: error,
     });
   }
-  const document = join(directory, 'owner.json');
+  const document = join(directory, `${name}.json`);
   const owner: OwnerDocument = {
+    user: currentUser(),
     pid: process.pid,
     host: hostname(),
     command: process.argv.slice(1).join(' '),
@@ -53,13 +55,23 @@ export async function takeOwnership(directory: string): Promise<Ownership> {
   };
 }
 
-function describeOwner(directory: string): string {
+function describeOwner(directory: string, name: string): string {
   try {
-    const owner = JSON.parse(readFileSync(join(directory, 'owner.json'), 'utf8')) as OwnerDocument;
-    return `pid ${owner.pid} on ${owner.host} (${owner.command})`;
+    const owner = JSON.parse(readFileSync(join(directory, `${name}.json`), 'utf8')) as OwnerDocument;
+    const since = new Date(owner.sinceMs).toISOString();
+    return `${owner.user} on ${owner.host}, pid ${owner.pid} (${owner.command}), since ${since}`;
   } catch {
     // The owner has the lock and is about to write who it is.
     return 'a process that has just started';
+  }
+}
+
+/** The OS user by name; by number where the system has no name for it. */
+export function currentUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 'unknown');
   }
 }
 

@@ -11,10 +11,26 @@ export const RECORD_BYTES_MIN = 20;
 /** Bytes before the name of one header: u32 name bytes, u32 text bytes. */
 const HEADER_PREFIX_BYTES = 8;
 
+/** UTF-8 bytes of one UTF-16 unit, at most. */
+const UNIT_BYTES_MAX = 3;
+/** Up to this length a loop writes an ASCII text faster than a call out of JavaScript does. */
+const LOOP_UNITS_MAX = 96;
+
 /** Bytes of one record in the journal. */
 export function recordBytes(record: NewRecord): number {
   const keyBytes = record.key === null ? 0 : Buffer.byteLength(record.key);
   return RECORD_BYTES_MIN + keyBytes + headersBytes(record.headers) + record.value.byteLength;
+}
+
+/** Most bytes that one record can take whose value continues with a text of `tailUnits` UTF-16 units. */
+export function recordBytesMax(record: NewRecord, tailUnits: number): number {
+  let units = tailUnits + (record.key?.length ?? 0);
+  let prefixBytes = RECORD_BYTES_MIN;
+  for (const name in record.headers) {
+    units += name.length + record.headers[name]!.length;
+    prefixBytes += HEADER_PREFIX_BYTES;
+  }
+  return prefixBytes + UNIT_BYTES_MAX * units + record.value.byteLength;
 }
 
 /**
@@ -29,6 +45,33 @@ export function encodeRecords(records: readonly NewRecord[]): Uint8Array<ArrayBu
   for (const record of records) at = writeRecord(bytes, at, record);
   assert(at === total, 'records fill their memory');
   return new Uint8Array(bytes.buffer);
+}
+
+/** Writes a record whose value continues with a text; returns where the next one starts. */
+export function writeRecord(bytes: Buffer, start: number, record: NewRecord, tail = ''): number {
+  let at = start + RECORD_BYTES_MIN;
+  let keyField = 0;
+  if (record.key !== null) {
+    const keyBytes = writeText(bytes, record.key, at);
+    keyField = keyBytes + 1;
+    at += keyBytes;
+  }
+  const headersStart = at;
+  for (const name in record.headers) {
+    const nameBytes = writeText(bytes, name, at + HEADER_PREFIX_BYTES);
+    const textBytes = writeText(bytes, record.headers[name]!, at + HEADER_PREFIX_BYTES + nameBytes);
+    bytes.writeUInt32LE(nameBytes, at);
+    bytes.writeUInt32LE(textBytes, at + 4);
+    at += HEADER_PREFIX_BYTES + nameBytes + textBytes;
+  }
+  bytes.writeUInt32LE(at - headersStart, start + 8);
+  bytes.set(record.value, at);
+  at += record.value.byteLength;
+  if (tail !== '') at += bytes.write(tail, at);
+  bytes.writeUInt32LE(at - start - 4, start);
+  bytes.writeUInt32LE(keyField, start + 4);
+  bytes.writeDoubleLE(record.timeMs, start + 12);
+  return at;
 }
 
 /** One record read, and where the next one starts. */
@@ -81,29 +124,15 @@ function headersBytes(headers: Headers): number {
   return total;
 }
 
-function writeRecord(bytes: Buffer, start: number, record: NewRecord): number {
-  let at = start + RECORD_BYTES_MIN;
-  let keyField = 0;
-  if (record.key !== null) {
-    const keyBytes = bytes.write(record.key, at);
-    keyField = keyBytes + 1;
-    at += keyBytes;
+function writeText(bytes: Buffer, text: string, start: number): number {
+  const { length } = text;
+  if (length > LOOP_UNITS_MAX) return bytes.write(text, start);
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return bytes.write(text, start);
+    bytes[start + i] = unit;
   }
-  const headersStart = at;
-  for (const name in record.headers) {
-    const nameBytes = bytes.write(name, at + HEADER_PREFIX_BYTES);
-    const textBytes = bytes.write(record.headers[name]!, at + HEADER_PREFIX_BYTES + nameBytes);
-    bytes.writeUInt32LE(nameBytes, at);
-    bytes.writeUInt32LE(textBytes, at + 4);
-    at += HEADER_PREFIX_BYTES + nameBytes + textBytes;
-  }
-  bytes.writeUInt32LE(at - headersStart, start + 8);
-  bytes.set(record.value, at);
-  at += record.value.byteLength;
-  bytes.writeUInt32LE(at - start - 4, start);
-  bytes.writeUInt32LE(keyField, start + 4);
-  bytes.writeDoubleLE(record.timeMs, start + 12);
-  return at;
+  return length;
 }
 
 function readHeaders(bytes: Buffer, start: number, end: number): Headers {

@@ -1,7 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { MillraceError } from '../../core/errors.ts';
-import type { Commit, CommitResult, Consumer, LogState } from '../../core/ports.ts';
+import type { Commit, CommitDraft, CommitResult, Consumer, LogState } from '../../core/ports.ts';
 import type { LogRecord } from '../../core/record.ts';
+import { PackedDraft } from './commit-draft.ts';
+import { DraftMemory } from './draft-memory.ts';
 import { JournalView } from './journal-view.ts';
 import { commitBytes, type EncodedCommit } from './journal-writer.ts';
 import type { CommittedMarks, JournaledLog, SharedLog } from './log-contract.ts';
@@ -51,6 +53,7 @@ class RemoteLog implements JournaledLog {
   readonly #positions: SharedPositions;
   readonly #view: JournalView;
   readonly #queueBytesMax: number;
+  readonly #memory = new DraftMemory();
   readonly #awaited = new Map<number, Awaited>();
   readonly #consumers = new Set<Consumer>();
   #nextId = 1;
@@ -81,18 +84,30 @@ class RemoteLog implements JournaledLog {
 
   async commit(commit: Commit): Promise<CommitResult> {
     this.#topics.checkCommit(commit);
-    const encoded = encodeCommit(commit);
+    return this.#submit(encodeCommit(commit));
+  }
+
+  draft(): CommitDraft {
+    this.#checkOpen();
+    return new PackedDraft({
+      memory: this.#memory,
+      topics: this.#topics,
+      submit: encoded => this.#submit(encoded),
+    });
+  }
+
+  /** Sends a commit to the owner: memory of its own is transferred, shared memory is read where it lies. */
+  async #submit(encoded: EncodedCommit): Promise<CommitResult> {
     const bytes = commitBytes(encoded);
     if (this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > this.#queueBytesMax) {
       const why = `${this.#inFlightBytes} bytes wait to be written, log.queueBytesMax is ${this.#queueBytesMax}`;
       throw new MillraceError('ERR_LOG_BEHIND', why);
     }
-    const transfer = [...encoded.appends.map(append => append.bytes), encoded.marks].flatMap(
-      part => part?.buffer ?? [],
-    );
+    const parts = [...encoded.appends.map(append => append.bytes), encoded.marks];
+    const transfer = parts.flatMap(part => (part?.buffer instanceof ArrayBuffer ? part.buffer : []));
     this.#inFlightBytes += bytes;
     try {
-      return await this.#call('commit', [encoded], transfer as ArrayBuffer[]);
+      return await this.#call('commit', [encoded], transfer);
     } finally {
       this.#inFlightBytes -= bytes;
     }

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ValidateFunction } from 'ajv';
 import ajvDraft04 from 'ajv-draft-04';
+import { digestOfSchemas, type SchemaFile } from '../../config/schema-digest.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { type Json, type JsonObject, valueAt } from '../../core/event.ts';
 import type { SchemaRegistry, Violation } from '../../core/job.ts';
@@ -12,15 +14,25 @@ const ROUTED_EIDS = ['SEARCH', 'ME_WORKFLOW_SUMMARY'] as const;
 
 type Check = (event: JsonObject) => Violation | null;
 
+/** Schemas with the digest of the files they were loaded from. */
+export interface LoadedSchemas extends SchemaRegistry {
+  readonly digest: string;
+}
+
 /**
  * Loads and compiles `telemetry/3.0` and `routed` of a folder of draft-04 schemas; nothing is compiled later.
  * Formats are not checked: the original put `date-time` on numbers. A name that every object inherits is missing
  * where the event does not bring it.
  * @throws MillraceError ERR_FILE_UNREADABLE, ERR_SCHEMA_INVALID
  */
-export async function loadSchemas(directory: string): Promise<SchemaRegistry> {
-  const events = await readSchemas(join(directory, 'telemetry', '3.0'));
-  const routed = await readSchemas(join(directory, 'routed'));
+export async function loadSchemas(directory: string): Promise<LoadedSchemas> {
+  const files: SchemaFile[] = [];
+  const read = (folder: string) =>
+    readSchemas(join(directory, folder), (file, text) => {
+      files.push({ path: `${folder}/${file}`, sha256: createHash('sha256').update(text).digest('hex') });
+    });
+  const routed = await read('routed');
+  const events = await read('telemetry/3.0');
   const compile = createCompiler();
   const byEid = new Map<string, Check>();
   for (const [name, schema] of events) {
@@ -36,6 +48,7 @@ export async function loadSchemas(directory: string): Promise<SchemaRegistry> {
   const routedBy = new Map<string, Check>(ROUTED_EIDS.map(eid => [eid, compileRouted(eid.toLowerCase())]));
   const envelope = compileRouted('envelope');
   return {
+    digest: digestOfSchemas(files),
     validateEvent(event) {
       const { eid } = event;
       if (typeof eid !== 'string' || eid === '') return noEid(eid);

@@ -19,11 +19,15 @@ const REFERENCE_KEYWORDS: ReadonlySet<string> = new Set(['$schema', 'id', 'defin
  * Reads every JSON Schema of a folder and puts what it refers to in its place. References are by file name within
  * the folder, whatever comes before it (`http://localhost:7070/schemas/3.0/common.json` is `common.json`), with an
  * optional `#/pointer`; nothing is fetched.
+ * @param onText  told of each file's text, in the order of their names
  * @returns schemas by file name without `.json`
  * @throws MillraceError ERR_SCHEMA_INVALID names the file and what is wrong with it
  */
-export async function readSchemas(folder: string): Promise<ReadonlyMap<string, JsonObject>> {
-  const documents = await readDocuments(folder);
+export async function readSchemas(
+  folder: string,
+  onText: (file: string, text: string) => void = () => undefined,
+): Promise<ReadonlyMap<string, JsonObject>> {
+  const documents = await readDocuments(folder, onText);
   const schemas = new Map<string, JsonObject>();
   for (const [file, document] of documents) {
     const resolution: Resolution = { folder, file, documents, document, nodes: { left: NODES_MAX } };
@@ -34,7 +38,10 @@ export async function readSchemas(folder: string): Promise<ReadonlyMap<string, J
   return schemas;
 }
 
-async function readDocuments(folder: string): Promise<ReadonlyMap<string, Json>> {
+async function readDocuments(
+  folder: string,
+  onText: (file: string, text: string) => void,
+): Promise<ReadonlyMap<string, Json>> {
   const files = (await readdir(folder).catch(error => unreadable(folder, error)))
     .filter(file => file.endsWith('.json'))
     .sort();
@@ -44,6 +51,7 @@ async function readDocuments(folder: string): Promise<ReadonlyMap<string, Json>>
     const text = await readFile(join(folder, file), 'utf8').catch(error =>
       unreadable(join(folder, file), error),
     );
+    onText(file, text);
     if (text.length > FILE_BYTES_MAX) throw invalid(folder, file, `it is longer than ${FILE_BYTES_MAX}`);
     try {
       documents.set(file, JSON.parse(text) as Json);

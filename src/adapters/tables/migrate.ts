@@ -19,16 +19,42 @@ const LEDGER = `
  * in the ledger; of processes that start at once each change is made by one, the others wait. Throws
  * ERR_DATA_FORMAT where the database knows changes that this version does not.
  */
-export async function applyMigrations(database: SqlSchemaOwner, nowMs: number): Promise<void> {
-  const known = readdirSync(MIGRATIONS_DIRECTORY)
+export async function applyMigrations(
+  database: SqlSchemaOwner,
+  nowMs: number,
+  { directory = MIGRATIONS_DIRECTORY, upTo }: MigrationRange = {},
+): Promise<void> {
+  const known = migrationNames(directory);
+  const wanted = known.filter(name => upTo === undefined || name <= upTo);
+  const next: NextMigration = { directory, known, wanted, nowMs };
+  // Each round applies one of the wanted changes, so it ends.
+  while (await database.alone(session => applyNext(session, next)));
+}
+
+/** Which schema changes, where not all that ship. */
+export interface MigrationRange {
+  readonly directory?: string;
+  /** Name of the last one to apply. */
+  readonly upTo?: string | undefined;
+}
+
+/** File names of the schema changes, in order. */
+export function migrationNames(directory: string = MIGRATIONS_DIRECTORY): readonly string[] {
+  return readdirSync(directory)
     .filter(name => /^\d{4}-.*\.sql$/.test(name))
     .sort();
-  // Each round applies one of the known changes, so it ends.
-  while (await database.alone(session => applyNext(session, known, nowMs)));
+}
+
+interface NextMigration {
+  readonly directory: string;
+  readonly known: readonly string[];
+  readonly wanted: readonly string[];
+  readonly nowMs: number;
 }
 
 /** Applies the first change that is missing; false where none is. */
-async function applyNext(session: SchemaSession, known: readonly string[], nowMs: number): Promise<boolean> {
+async function applyNext(session: SchemaSession, next: NextMigration): Promise<boolean> {
+  const { directory, known, wanted, nowMs } = next;
   await session.run(LEDGER);
   const [row] = await session.all('SELECT coalesce(max(number), 0) AS number FROM migrations', []);
   const applied = Number(row?.number);
@@ -36,13 +62,43 @@ async function applyNext(session: SchemaSession, known: readonly string[], nowMs
     const why = `the tables are at schema change ${applied}, this version knows ${known.length}`;
     throw new MillraceError('ERR_DATA_FORMAT', why);
   }
-  const name = known[applied];
+  const name = wanted[applied];
   if (name === undefined) return false;
-  await session.run(readFileSync(path.join(MIGRATIONS_DIRECTORY, name), 'utf8'));
+  for (const statement of statementsOf(readFileSync(path.join(directory, name), 'utf8'))) {
+    await runStatement(session, name, statement);
+  }
   await session.all('INSERT INTO migrations (number, name, applied_at) VALUES (?, ?, ?) RETURNING number', [
     applied + 1,
     name,
     nowMs,
   ]);
   return true;
+}
+
+/** Says which statement of which change failed; nothing of the change stays. */
+async function runStatement(session: SchemaSession, name: string, statement: string): Promise<void> {
+  try {
+    await session.run(statement);
+  } catch (cause) {
+    const code = cause instanceof MillraceError ? cause.code : 'ERR_STORE_UNAVAILABLE';
+    const said = cause instanceof MillraceError ? cause.why : String(cause);
+    throw new MillraceError(code, `${name}: ${said}, at the statement:\n${statement.trim()}`, {
+      cause,
+      remedy: 'Nothing of this change was kept. Mend its cause and run it again: it begins with this change.',
+    });
+  }
+}
+
+/** Cuts a script into statements: each ends with a semicolon at the end of a line, outside comments and texts. */
+function statementsOf(script: string): readonly string[] {
+  const statements: string[] = [];
+  let statement = '';
+  for (const line of script.split('\n')) {
+    const code = line.replace(/--.*$/, '').trimEnd();
+    statement += `${line}\n`;
+    if (!code.endsWith(';')) continue;
+    statements.push(statement);
+    statement = '';
+  }
+  return statement.trim() === '' ? statements : [...statements, statement];
 }

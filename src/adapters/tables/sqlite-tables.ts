@@ -16,6 +16,16 @@ export async function openTables(file: string, nowMs: number): Promise<OpenTable
   return createTableStore(database);
 }
 
+/** Creates the database where it is missing, and applies the schema changes up to one of them; none: no table. */
+export async function migrateTables(file: string, nowMs: number, upTo: string | null): Promise<void> {
+  const database = openSqliteDatabase(file, { isReadOnly: false });
+  try {
+    if (upTo !== null) await applyMigrations(database, nowMs, { upTo });
+  } finally {
+    await database.close();
+  }
+}
+
 /** Opens the tables, which must exist, for look-ups that an index serves. */
 export function openTableReader({
   file,

@@ -6,7 +6,7 @@ import type { Output } from '../output.ts';
 export async function up(call: Call): Promise<undefined> {
   const { settings, output } = call;
   const port = call.integer('port', 0, 65_535);
-  const { config, origins } = loadConfig(settings);
+  const { config } = loadConfig(settings);
   if (call.flag('detach')) {
     await (await import('../detach.ts')).detach(call, port);
     return;
@@ -22,7 +22,6 @@ export async function up(call: Call): Promise<undefined> {
   try {
     await serve({
       config,
-      origins,
       environment: settings.environment,
       dataDirectory: settings.dataDirectory,
       ...(port === undefined ? {} : { port }),

@@ -195,6 +195,7 @@ export const SCHEMAS = {
       }),
     ),
     counters: { type: 'object', additionalProperties: COUNT },
+    workers: list(object({ role: TEXT, schemasDigest: TEXT })),
     quarantined: list(object({ topic: TEXT, partition: COUNT, fromOffset: COUNT, toOffset: COUNT })),
     idle: SWITCH,
   }),

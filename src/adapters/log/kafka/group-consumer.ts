@@ -34,7 +34,7 @@ export interface GroupConsumerOptions {
 }
 
 /** How long a revoke waits for what was handed out to be committed; members wait for it, so it must be short. */
-const REVOKE_MS_MAX = 5_000;
+export const REVOKE_MS_MAX = 5_000;
 /** How long joining may take before polls go on waiting for it. */
 const JOIN_MS_MAX = 10_000;
 /** How long a poll looks for records that may be there, however short it was told to wait. */
@@ -76,7 +76,6 @@ export class GroupConsumer implements Consumer {
   #fetching: Promise<unknown> | null = null;
   #isClosed = false;
   #cut: MillraceError | null = null;
-  /** Begins with about what an event takes. */
   #averageBytes = 1024;
   #restedAtMs = 0;
 
@@ -213,19 +212,28 @@ export class GroupConsumer implements Consumer {
     // Ends at one of the two deadlines: each round waits for a signal.
     for (;;) {
       if (this.#cut !== null) throw this.#cut;
+      if (this.#isClosed) return [];
       this.#ready.clear();
-      const fitting = Math.min(limit.recordsMax, Math.ceil(limit.bytesMax / this.#averageBytes));
-      const missing = Math.min(fitting - (this.#buffer.length - this.#bufferAt), FETCH_RECORDS_MAX);
-      const fetched = missing > 0 ? await this.#fetch(missing) : 0;
+      await this.#fill(limit);
       const ready = this.#take(limit);
-      if (ready.length > 0 || this.#isClosed) return ready;
-      if (fetched > 0) continue;
+      if (ready.length > 0) return ready;
       this.#rest();
       const waitMsMax = this.isCaughtUp() ? limit.waitMsMax : Math.max(limit.waitMsMax, FETCH_MS_MAX);
       const waitMs = startedMs + waitMsMax - performance.now();
-      if (waitMs <= 0 || this.#isClosed) return [];
+      if (waitMs <= 0) return [];
       await this.#ready.wait(Math.min(waitMs, WAIT_MS_MAX));
     }
+  }
+
+  /** Fetches what lies ready, about as much as the limit asks for beyond what is buffered. */
+  async #fill(limit: PollLimit): Promise<void> {
+    const fitting = Math.min(
+      limit.recordsMax,
+      Math.ceil(limit.bytesMax / this.#averageBytes),
+      FETCH_RECORDS_MAX,
+    );
+    const missing = fitting - (this.#buffer.length - this.#bufferAt);
+    if (missing > 0) await this.#fetch(missing);
   }
 
   #take(limit: PollLimit): readonly LogRecord[] {

@@ -23,6 +23,9 @@ export interface PartitionEnds {
 // The protocol's numbers of two errors that are answers.
 const TOPIC_EXISTS = 36;
 const GROUP_NOT_FOUND = 69;
+/** How long a created topic may take to be known to every broker. */
+const SHOWN_MS_MAX = 15_000;
+const SHOWN_LOOK_MS = 50;
 
 /** Opens the administration of the brokers; connects with the first call. */
 export function openKafkaAdmin(connection: KafkaConnection, requestMsMax: number): KafkaAdmin {
@@ -58,9 +61,21 @@ export class KafkaAdmin {
     return { brokers: metadata.brokers.size, topics };
   }
 
-  /** Takes the steps, in order. One that was taken already changes nothing. */
+  /** Takes the steps, in order, and waits until the brokers show them. One that was taken already changes nothing. */
   async applyTopics(steps: readonly TopicStep[]): Promise<void> {
     for (const step of steps) await this.#apply(step);
+    const deadlineMs = performance.now() + SHOWN_MS_MAX;
+    for (const step of steps) {
+      const [topic, partitions] =
+        step.kind === 'create'
+          ? [step.topic.topic, step.topic.partitions]
+          : [step.topic, 'to' in step ? step.to : 1];
+      // Ends at the deadline.
+      while (!(await this.#shows(topic, partitions))) {
+        if (performance.now() > deadlineMs) throw new MillraceError('ERR_TOPIC_MISSING', topic);
+        await new Promise(resolve => setTimeout(resolve, SHOWN_LOOK_MS));
+      }
+    }
   }
 
   /**
@@ -192,6 +207,17 @@ export class KafkaAdmin {
           admin.incrementalAlterConfigs({ resources }),
         );
       }
+    }
+  }
+
+  async #shows(topic: string, partitions: number): Promise<boolean> {
+    try {
+      return (await this.check([topic], 1))[0]!.partitions >= partitions;
+    } catch (error) {
+      const isEarly =
+        error instanceof MillraceError && /^ERR_(TOPIC_MISSING|REPLICAS_TOO_FEW)$/.test(error.code);
+      if (isEarly) return false;
+      throw error;
     }
   }
 

@@ -104,7 +104,7 @@ export interface NativeClient {
 }
 
 /** Package of the client; a plain install does not have it. */
-const NATIVE_CLIENT = '@confluentinc/kafka-javascript';
+export const NATIVE_CLIENT = '@confluentinc/kafka-javascript';
 
 // librdkafka's severities are syslog's: 3 is error, 4 warning.
 const WARNING = 4;

@@ -204,5 +204,5 @@ export class PlainProducer {
 }
 
 function copyOf(record: NewRecord): NewRecord {
-  return { ...record, value: new Uint8Array(record.value) };
+  return { ...record, value: Buffer.from(record.value) };
 }

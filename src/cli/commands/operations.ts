@@ -1,0 +1,89 @@
+import type { OperationDescription, OperationDocument } from '../../core/operation-documents.ts';
+import { type Inspection, inspectAll } from '../../operations/engine/inspect.ts';
+import { operationPath } from '../../operations/engine/operation.ts';
+import { OPERATIONS } from '../../operations/list.ts';
+import type { Call } from '../call.ts';
+import { openOperations } from '../compose-operations.ts';
+import { formatPairs, formatTable } from '../format.ts';
+import { operationCall } from '../operation-call.ts';
+
+/** `operations`: every operation with its state, in the order of the original's documentation. */
+export async function listOperations(call: Call): Promise<undefined> {
+  const operations = await documentsOf(call, []);
+  call.output.document({ operations: operations.map(listed) }, () =>
+    formatTable(
+      [{ title: 'OPERATION' }, { title: 'TARGET' }, { title: 'STATE' }, { title: 'MISSING' }],
+      operations.map(row => [row.path, row.target, row.state, row.missing.join(', ')]),
+    ),
+  );
+}
+
+/** `operations describe PATH`: what it does, needs and would change, and what became of the original's parameters. */
+export async function describeOperation(call: Call): Promise<undefined> {
+  const rows = await documentsOf(call, [call.arg(0)]);
+  const [first] = rows;
+  const document = rows.length === 1 && first !== undefined ? first : { operations: rows };
+  call.output.document(document, () => rows.map(describeText).join('\n'));
+}
+
+async function documentsOf(call: Call, typed: readonly string[]): Promise<readonly OperationDescription[]> {
+  const { settings, config, operations, jobs } = operationCall(call, typed);
+  const opened = await openOperations({ settings, config, jobs });
+  const [seen, { entries }] = await Promise.all([
+    inspectAll(operations, opened.scope),
+    opened.receipts.read(),
+  ]);
+  const last = new Map<string, string>();
+  for (const entry of entries) if (entry.kind === 'receipt') last.set(entry.operation, entry.id);
+  return seen.map(inspection => documentOf(inspection, config, settings.environment, last));
+}
+
+function documentOf(
+  { operation, path, unit, look, missing, state, changes }: Inspection,
+  config: Parameters<typeof operation.target>[0],
+  environment: string,
+  last: ReadonlyMap<string, string>,
+): OperationDescription {
+  const needed = OPERATIONS.filter(other => operation.needs.includes(`${other.folder}/${other.name}`));
+  return {
+    path,
+    title: operation.title,
+    does: operation.does,
+    target: operation.target(config),
+    state,
+    needs: needed.map(other => operationPath(other, environment)),
+    receipt: last.get(path) ?? null,
+    missing,
+    aliases: operation.aliases ?? [],
+    parameters: operation.parameters,
+    standIn: unit.standIn,
+    changes,
+    observed: look.report,
+  };
+}
+
+function listed(row: OperationDescription): OperationDocument {
+  const { path, title, does, target, state, needs, receipt, missing } = row;
+  return { path, title, does, target, state, needs, receipt, missing };
+}
+
+function describeText(row: OperationDescription): string {
+  const pairs = formatPairs([
+    ['path', row.path],
+    ['title', row.title],
+    ['does', row.does],
+    ['target', row.target],
+    ['state', row.state],
+    ...(row.missing.length === 0 ? [] : [['missing', row.missing.join(', ')] as const]),
+    ...(row.standIn === null ? [] : [['stands in', row.standIn] as const]),
+    ['aliases', row.aliases.join(', ')],
+    ['receipt', row.receipt ?? 'none'],
+    ['needs', row.needs.join(', ') || 'nothing'],
+    ['to do', row.changes.map(({ what }) => what).join('; ') || 'nothing'],
+  ]);
+  const parameters = formatTable(
+    [{ title: "ORIGINAL'S PARAMETER" }, { title: 'HERE' }, { title: 'BECAUSE' }],
+    row.parameters.map(({ original, flag, because }) => [original, flag ?? 'gone', because]),
+  );
+  return `${pairs}\n${parameters}`;
+}

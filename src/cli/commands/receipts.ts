@@ -1,0 +1,58 @@
+import type { ReceiptDocument, ReceiptsDocument, RunDocument } from '../../core/operation-documents.ts';
+import type { ReceiptEntry } from '../../core/receipts.ts';
+import type { Call } from '../call.ts';
+import { openOperations } from '../compose-operations.ts';
+import { formatDuration, formatTable, formatTime } from '../format.ts';
+import { operationCall } from '../operation-call.ts';
+
+const LIMIT_MAX = 1_000_000;
+
+/** `receipts`: newest first; exit 1 where the file is not what was written. */
+export async function listReceipts(call: Call): Promise<number> {
+  const { settings, config } = operationCall(call, []);
+  const limit = call.integer('limit', 1, LIMIT_MAX) ?? LIMIT_MAX;
+  const { entries, intact } = await (await openOperations({ settings, config })).receipts.read();
+  const newest = [...entries].reverse();
+  const document: ReceiptsDocument = {
+    receipts: newest.filter(isReceipt).slice(0, limit).map(withoutKind),
+    runs: newest.filter(isRun).slice(0, limit).map(withoutKind),
+    intact,
+  };
+  call.output.document(document, () => receiptsText(document));
+  return intact ? 0 : 1;
+}
+
+function isReceipt(entry: ReceiptEntry): entry is ReceiptDocument & { readonly kind: 'receipt' } {
+  return entry.kind === 'receipt';
+}
+
+function isRun(entry: ReceiptEntry): entry is RunDocument & { readonly kind: 'run' } {
+  return entry.kind === 'run';
+}
+
+function withoutKind<T extends { readonly kind: string }>({ kind: _, ...entry }: T): Omit<T, 'kind'> {
+  return entry;
+}
+
+function receiptsText({ receipts, intact }: ReceiptsDocument): string {
+  const table = formatTable(
+    [
+      { title: 'TIME' },
+      { title: 'OPERATION' },
+      { title: 'OUTCOME' },
+      { title: 'TOOK' },
+      { title: 'WHO' },
+      { title: 'ID' },
+    ],
+    receipts.map(row => [
+      formatTime(row.startedAtMs),
+      row.operation,
+      row.verb === 'undo' ? `undone, ${row.outcome}` : row.outcome,
+      formatDuration(row.durationMs),
+      row.who,
+      row.id,
+    ]),
+    'No receipt yet.',
+  );
+  return intact ? table : `${table}NOT intact: an entry is not what was written\n`;
+}

@@ -1,0 +1,31 @@
+import { MillraceError } from '../../core/errors.ts';
+import { changeText } from '../../operations/engine/run.ts';
+import { planUndo, undoOperation } from '../../operations/engine/undo.ts';
+import type { Call } from '../call.ts';
+import { openOperations } from '../compose-operations.ts';
+import { operationCall } from '../operation-call.ts';
+import { finish, tell } from './run.ts';
+
+/** `undo PATH`: says what it takes back, then takes it back; refuses what holds data and what is being served. */
+export async function undo(call: Call): Promise<number> {
+  const { output } = call;
+  const called = operationCall(call, call.args);
+  const [operation, ...more] = called.operations;
+  if (operation === undefined || more.length > 0) {
+    throw new MillraceError('ERR_USAGE', `undo takes one operation back, not ${called.operations.length}`);
+  }
+  const opened = await openOperations({ ...called, as: call.text('as'), emit: event => tell(output, event) });
+  const served = await opened.scope.site.served();
+  if (served !== null) {
+    throw new MillraceError('ERR_UNDO_REFUSED', `${served.url} serves the environment`, {
+      remedy: 'Stop it first: millrace down',
+    });
+  }
+  if (call.flag('plan')) {
+    const changes = await planUndo(operation, { scope: opened.scope });
+    const document = { plan: [{ operation: called.paths[0], changes }], changes: changes.length };
+    output.document(document, () => `${changes.map(changeText).join('\n') || 'Nothing to take back.'}\n`);
+    return 0;
+  }
+  return finish(output, await opened.locked(deps => undoOperation(operation, deps)));
+}

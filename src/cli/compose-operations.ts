@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { currentUser, takeOwnership } from '../adapters/log/owner-lock.ts';
+import { openReceiptFile } from '../adapters/receipts/receipt-file.ts';
+import type { Settings } from '../config/environment.ts';
+import { configDigest } from '../config/load.ts';
+import type { Config } from '../config/options.ts';
+import { type ErrorDocument, MillraceError } from '../core/errors.ts';
+import type { PlanDocument, RunEvent, RunSummary } from '../core/operation-documents.ts';
+import type { ReceiptLog } from '../core/receipts.ts';
+import type { Scope } from '../operations/engine/operation.ts';
+import { makePlan, type Plan, planDocument, type Request, refuseStale } from '../operations/engine/plan.ts';
+import { type RunDeps, runPlan } from '../operations/engine/run.ts';
+import { OPERATIONS } from '../operations/list.ts';
+import { composeSite, type OpenSite, sitePaths } from './compose-site.ts';
+import { FORMAT_STAMP } from './data-directory.ts';
+import { readRelease } from './release-files.ts';
+
+/** What operations are looked at, planned and run with. */
+export interface OperationsSettings {
+  readonly settings: Settings;
+  readonly config: Config;
+  /** Stream jobs that are to be deployed; empty: all. */
+  readonly jobs?: readonly string[];
+  /** Name for the receipts, beside the OS user's. */
+  readonly as?: string | undefined;
+  /** Cancels a run at the next boundary of a step. */
+  readonly signal?: AbortSignal;
+  /** Told of every event of a run. */
+  readonly emit?: (event: RunEvent) => void;
+}
+
+/** The operations of an environment, ready to be asked. Opened, it has changed nothing yet. */
+export interface OpenOperations {
+  readonly scope: Scope;
+  readonly receipts: ReceiptLog;
+  readonly configDigest: string;
+  plan(request: Request): Promise<Plan>;
+  document(plan: Plan): PlanDocument;
+  /** With `saved`: refuses with ERR_PLAN_STALE where that is not what would be done now. */
+  run(request: Request, saved?: PlanDocument): Promise<RunSummary & { readonly error: ErrorDocument | null }>;
+  /** Does work that needs the lock of operations; throws ERR_OWNED, naming who runs them now. */
+  locked<T>(work: (deps: RunDeps) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** A request for every operation there is. */
+export const EVERYTHING: Request = { paths: [], operations: OPERATIONS, only: false };
+
+/** Looks at the release and makes everything that operations act through. */
+export async function openOperations(options: OperationsSettings): Promise<OpenOperations> {
+  const { settings, config } = options;
+  const emit = options.emit ?? (() => undefined);
+  const site = composeSite(settings, config, () => undefined);
+  const release = await readRelease();
+  const { environment } = settings;
+  const scope: Scope = { environment, config, release, site, jobs: options.jobs ?? [] };
+  const receipts = openReceiptFile(join(site.paths.operations, 'receipts.jsonl'));
+  const deps: RunDeps = {
+    operations: OPERATIONS,
+    scope,
+    receipts,
+    configDigest: configDigest(config),
+    who: options.as === undefined ? currentUser() : `${currentUser()} as ${options.as}`,
+    hostName: hostname(),
+    signal: options.signal ?? new AbortController().signal,
+    nowMs: Date.now,
+    newId: randomUUID,
+    emit,
+  };
+  const plan = (request: Request) => makePlan(request, OPERATIONS, scope);
+  const document = (made: Plan) => planDocument(made, scope, deps.configDigest);
+  const locked = <T>(work: (with_: RunDeps) => Promise<T>) => withLock(site, settings, () => work(deps));
+  return {
+    scope,
+    receipts,
+    configDigest: deps.configDigest,
+    plan,
+    document,
+    locked,
+    run: (request, saved) =>
+      locked(async () => {
+        const made = await plan(request);
+        if (saved !== undefined) refuseStale(saved, document(made));
+        return runPlan(made, deps);
+      }),
+    close: () => site.close(),
+  };
+}
+
+/**
+ * One run at a time: the kernel lets go of the lock when the process dies. What a killed run left half made of its
+ * own, such as the data of a trial instance, goes first.
+ */
+async function withLock<T>(site: OpenSite, settings: Settings, work: () => Promise<T>): Promise<T> {
+  const { operations } = sitePaths(settings);
+  await refuseForeignData(settings.dataDirectory);
+  await mkdir(settings.dataDirectory, { recursive: true, mode: 0o711 });
+  await mkdir(join(operations, 'unfinished'), { recursive: true, mode: 0o700 });
+  const owner = await takeOwnership(operations, 'run');
+  try {
+    await site.host.remove(join(operations, 'trial'));
+    return await work();
+  } finally {
+    await site.close();
+    owner.release();
+  }
+}
+
+/** Nothing is put into a data directory that another version, or another product, marked as its own. */
+async function refuseForeignData(dataDirectory: string): Promise<void> {
+  const file = join(dataDirectory, 'format.json');
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return FORMAT_STAMP;
+    throw error;
+  });
+  if (text !== FORMAT_STAMP) throw new MillraceError('ERR_DATA_FORMAT', `${file} says ${text.trim()}`);
+}

@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { MillraceError } from '../../core/errors.ts';
+import type { Step } from '../../core/operation.ts';
+import { embeddedUnit } from '../engine/embedded-unit.ts';
+import type { Operation, Scope } from '../engine/operation.ts';
+import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import type { WantedTopic } from '../engine/site.ts';
+import { targetOf } from '../engine/targets.ts';
+
+/** Deploy/<env>/DataPipeline/KafkaSetup. */
+export const kafkaSetup: Operation = {
+  folder: 'Deploy',
+  name: 'KafkaSetup',
+  title: 'Set up the topics',
+  does: 'Brings topics and partitions to what is declared; partitions may grow, never shrink.',
+  needs: [
+    'Build/Analytics',
+    'Build/ApiModule',
+    'Build/DataPipeline',
+    'Build/ETLJobs',
+    'Build/Secor',
+    'Provision/Kafka',
+  ],
+  parameters: DEPLOY_PARAMETERS,
+  target: config => (config['log.adapter'] === 'embedded' ? 'embedded' : targetOf(config['kafka.target'])),
+  units: {
+    embedded: embeddedUnit({
+      record: 'Deploy-KafkaSetup',
+      component: 'topics of the log',
+      steps: topicSteps,
+      async verify({ site }) {
+        return { topics: site.topics().length, ...(await site.probe('log')) };
+      },
+    }),
+  },
+};
+
+/** The topics that the log was last declared with: full name → partitions. */
+function topicsFile({ site }: Scope): string {
+  return join(site.paths.operations, 'topics.json');
+}
+
+async function topicSteps(scope: Scope): Promise<readonly Step[]> {
+  const { site } = scope;
+  // What was declared is gone with the log.
+  const hasLog = (await site.host.stat(site.paths.log)) !== undefined;
+  const bytes = hasLog ? await site.host.read(topicsFile(scope)) : undefined;
+  const found = new Map<string, number>(
+    bytes === undefined ? [] : Object.entries(JSON.parse(Buffer.from(bytes).toString('utf8'))),
+  );
+  const wanted = site.topics();
+  const fresh = wanted.filter(({ topic }) => !found.has(topic));
+  const other = wanted.filter(({ topic, partitions }) => (found.get(topic) ?? partitions) !== partitions);
+  const shrunk = other.find(({ topic, partitions }) => partitions < (found.get(topic) ?? 0));
+  if (shrunk !== undefined) {
+    const had = found.get(shrunk.topic);
+    throw new MillraceError(
+      'ERR_CONFIG_INVALID',
+      `${shrunk.topic} has ${had} partitions, not ${shrunk.partitions}`,
+      {
+        remedy: `Partitions never shrink, or equal keys would part: set log.partitions to ${had}.`,
+      },
+    );
+  }
+  const apply = () => declareTopics(scope, wanted);
+  const names = (topics: readonly WantedTopic[]) => topics.map(({ topic }) => topic).join(', ');
+  return [
+    ...(fresh.length === 0
+      ? []
+      : [
+          {
+            step: 'create',
+            what: `create ${names(fresh)}`,
+            before: null,
+            after: `${fresh.length} topics`,
+            apply,
+          },
+        ]),
+    ...(other.length === 0
+      ? []
+      : [
+          {
+            step: 'partitions',
+            what: `add partitions to ${names(other)}`,
+            before: `${found.get(other[0]!.topic)}`,
+            after: `${other[0]!.partitions}`,
+            apply,
+          },
+        ]),
+  ];
+}
+
+async function declareTopics(scope: Scope, topics: readonly WantedTopic[]): Promise<void> {
+  await scope.site.declareTopics(topics);
+  const rows = Object.fromEntries(topics.map(({ topic, partitions }) => [topic, partitions]));
+  await scope.site.host.put(topicsFile(scope), `${JSON.stringify(rows)}\n`, { mode: 0o600 });
+}

@@ -1,0 +1,57 @@
+import { MillraceError } from '../../core/errors.ts';
+import { isObject } from '../../core/event.ts';
+import { embeddedUnit } from '../engine/embedded-unit.ts';
+import { expectThat } from '../engine/expect.ts';
+import type { Operation, Scope } from '../engine/operation.ts';
+import { SCHEMA_PARAMETERS } from '../engine/parameters.ts';
+
+/** Deploy/<env>/DataPipeline/SamzaTelemetrySchemas. */
+export const samzaTelemetrySchemas: Operation = {
+  folder: 'Deploy',
+  name: 'SamzaTelemetrySchemas',
+  aliases: ['SamzaTelemertySchemas'],
+  title: 'Publish the event schemas',
+  does: 'Publishes the schemas of the release and reads their digest back from every worker.',
+  needs: [
+    'Build/Analytics',
+    'Build/ApiModule',
+    'Build/DataPipeline',
+    'Build/ETLJobs',
+    'Build/Secor',
+    'OpsAdministration/Bootstrap',
+  ],
+  parameters: SCHEMA_PARAMETERS,
+  target: () => 'embedded',
+  units: {
+    embedded: embeddedUnit({
+      record: 'Deploy-SamzaTelemetrySchemas',
+      component: 'event schemas',
+      facts: ({ release }) => ({ schemas: release.schemasDigest }),
+      artifacts: ['DataPipeline'],
+      verify,
+    }),
+  },
+};
+
+/** A worker of a new process has loaded these schemas; so has each of the serving one, or it must be restarted. */
+async function verify({ site, release }: Scope) {
+  const trial = await site.trial();
+  const { body } = await trial.ask('/v1/status');
+  const workers = isObject(body) && Array.isArray(body['workers']) ? body['workers'] : [];
+  const digests = workers.flatMap(worker => (isObject(worker) ? [String(worker['schemasDigest'])] : []));
+  expectThat(digests.length > 0, 'no worker says which schemas it has loaded');
+  for (const digest of digests) {
+    expectThat(
+      digest === release.schemasDigest,
+      `a worker has schemas ${digest}, not ${release.schemasDigest}`,
+    );
+  }
+  const served = await site.served();
+  const old = served?.workers.filter(worker => worker.schemasDigest !== release.schemasDigest) ?? [];
+  if (old.length > 0) {
+    throw new MillraceError('ERR_VERIFY_FAILED', 'the serving process has loaded other schemas', {
+      remedy: 'Restart it: millrace down, then millrace up.',
+    });
+  }
+  return { schemas: release.schemasDigest, workers: digests.length, served: served?.workers.length ?? 0 };
+}

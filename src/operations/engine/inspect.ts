@@ -1,0 +1,124 @@
+import { join } from 'node:path';
+import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
+import type { Change, Step } from '../../core/operation.ts';
+import type { OperationState } from '../../core/operation-documents.ts';
+import { type Look, type Operation, operationId, operationPath, type Scope, type Unit } from './operation.ts';
+
+/** Left behind by a run that changed an operation and has not verified it: it failed, or was cut off. */
+export interface UnfinishedMark {
+  readonly startedAtMs: number;
+  readonly run: string;
+  /** Null where the run was cut off. */
+  readonly error: ErrorDocument | null;
+}
+
+/** An operation with one look at it. */
+export interface Inspection {
+  readonly operation: Operation;
+  readonly path: string;
+  readonly unit: Unit;
+  readonly look: Look;
+  readonly missing: readonly string[];
+  readonly unfinished: UnfinishedMark | null;
+  readonly state: OperationState;
+  /** What `run` would change, a verification that is still due among it. */
+  readonly changes: readonly Change[];
+}
+
+const AT_ONCE_MAX = 8;
+
+/** Looks at operations, several at once, and gives them back in their order. Reads only. */
+export async function inspectAll(
+  operations: readonly Operation[],
+  scope: Scope,
+): Promise<readonly Inspection[]> {
+  return mapBounded(operations, AT_ONCE_MAX, operation => inspect(operation, scope));
+}
+
+/** Looks at one operation. Throws ERR_OPERATION_TARGET where this release does nothing on its target. */
+export async function inspect(operation: Operation, scope: Scope): Promise<Inspection> {
+  const unit = unitOf(operation, scope);
+  const [look, unfinished] = await Promise.all([unit.look(scope), readMark(operation, scope)]);
+  const missing = unit.missing(scope);
+  return {
+    operation,
+    path: operationPath(operation, scope.environment),
+    unit,
+    look,
+    missing,
+    unfinished,
+    state: stateOf(look, missing, unfinished),
+    changes: changesOf(look, unfinished),
+  };
+}
+
+function unitOf(operation: Operation, { config, environment }: Scope): Unit {
+  const target = operation.target(config);
+  const unit = operation.units[target];
+  if (unit !== undefined) return unit;
+  const path = operationPath(operation, environment);
+  throw new MillraceError(
+    'ERR_OPERATION_TARGET',
+    `${path} does nothing on target "${target}" in this release`,
+    {
+      remedy: `Choose a target that it has: ${Object.keys(operation.units).join(', ')}`,
+    },
+  );
+}
+
+function stateOf(look: Look, missing: readonly string[], unfinished: UnfinishedMark | null): OperationState {
+  if (unfinished !== null) return 'failed';
+  if (look.steps.length > 0) return look.exists ? 'drifted' : 'absent';
+  return missing.length > 0 ? 'partial' : 'applied';
+}
+
+function changesOf(look: Look, unfinished: UnfinishedMark | null): readonly Change[] {
+  if (look.steps.length === 0 && unfinished !== null) return [VERIFY_AGAIN];
+  return look.steps.map(changeOf);
+}
+
+const VERIFY_AGAIN: Change = {
+  step: 'verify',
+  what: 'verify what an earlier run changed and did not see working',
+  before: 'unverified',
+  after: 'verified',
+};
+
+/** A step as data. */
+export function changeOf({ step, what, before, after }: Step): Change {
+  return { step, what, before, after };
+}
+
+/** Where an operation's {@link UnfinishedMark} lies. */
+export function markFile(operation: Operation, { site }: Scope): string {
+  return join(site.paths.operations, 'unfinished', `${operationId(operation).replace('/', '-')}.json`);
+}
+
+async function readMark(operation: Operation, scope: Scope): Promise<UnfinishedMark | null> {
+  const bytes = await scope.site.host.read(markFile(operation, scope));
+  return bytes === undefined ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as UnfinishedMark);
+}
+
+/** Like `Promise.all` over `work`, with at most so many at once; the first failure is thrown, none starts after it. */
+export async function mapBounded<In, Out>(
+  items: readonly In[],
+  atOnceMax: number,
+  work: (item: In) => Promise<Out>,
+): Promise<readonly Out[]> {
+  const results = new Array<Out>(items.length);
+  const failures: unknown[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length && failures.length === 0) {
+      const index = next++;
+      try {
+        results[index] = await work(items[index]!);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnceMax, items.length) }, worker));
+  if (failures.length > 0) throw failures[0];
+  return results;
+}

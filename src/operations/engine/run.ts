@@ -1,0 +1,283 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/event.ts';
+import type { Change, Step, StepContext } from '../../core/operation.ts';
+import type {
+  ReceiptDocument,
+  ReceiptOutcome,
+  RunEvent,
+  RunSummary,
+} from '../../core/operation-documents.ts';
+import type { ReceiptLog } from '../../core/receipts.ts';
+import { failpoint } from '../../observability/failpoint.ts';
+import { indexOperations } from './graph.ts';
+import { type Inspection, inspect, mapBounded, markFile, type UnfinishedMark } from './inspect.ts';
+import { type Operation, operationPath, type Scope } from './operation.ts';
+import type { Plan } from './plan.ts';
+
+/** What a run is made with. */
+export interface RunDeps {
+  /** The whole list. */
+  readonly operations: readonly Operation[];
+  readonly scope: Scope;
+  readonly receipts: ReceiptLog;
+  readonly configDigest: string;
+  /** OS user or token name, and the machine. */
+  readonly who: string;
+  readonly hostName: string;
+  /** Cancels at the next boundary of a step. */
+  readonly signal: AbortSignal;
+  nowMs(): number;
+  newId(): string;
+  emit(event: RunEvent): void;
+}
+
+/** One run underway. */
+export interface RunState {
+  readonly deps: RunDeps;
+  readonly id: string;
+  readonly verb: 'run' | 'undo';
+  readonly written: ReceiptDocument[];
+  /** Operations that this run has seen working, by path. */
+  readonly ready: Set<string>;
+}
+
+/** Operations of a level that are worked on at once: they wait for disks and servers more than they compute. */
+const AT_ONCE_MAX = 4;
+/** Ten times what the slowest server needed alone, and never less than a minute. */
+const READY_MS_MAX = 60_000;
+const LOOK_AGAIN_MS = 200;
+const LAST_LINES_MAX = 20;
+
+/**
+ * Works a plan through, level by level; needs the lock of operations. A failure lets what has started finish,
+ * starts nothing more, and is told in the summary. Every run leaves one record.
+ */
+export async function runPlan(
+  plan: Plan,
+  deps: RunDeps,
+): Promise<RunSummary & { error: ErrorDocument | null }> {
+  const state: RunState = { deps, id: deps.newId(), verb: 'run', written: [], ready: new Set() };
+  return recordRun(state, plan.request.paths, async () => {
+    for (const level of plan.levels) {
+      await mapBounded(level, AT_ONCE_MAX, inspection => runOne(inspection, state));
+    }
+  });
+}
+
+/** Runs the work and leaves the record of the run, whatever came of it. */
+export async function recordRun(
+  state: RunState,
+  paths: readonly string[],
+  work: () => Promise<void>,
+): Promise<RunSummary & { error: ErrorDocument | null }> {
+  const { deps } = state;
+  const startedAtMs = deps.nowMs();
+  let error: ErrorDocument | null = null;
+  try {
+    await work();
+  } catch (thrown) {
+    error = documentOf(thrown);
+  }
+  const changes = state.written.reduce((sum, receipt) => sum + receipt.changes.length, 0);
+  failpoint('operations.beforeRecord');
+  await deps.receipts.append({
+    kind: 'run',
+    id: state.id,
+    environment: deps.scope.environment,
+    startedAtMs,
+    durationMs: deps.nowMs() - startedAtMs,
+    verb: state.verb,
+    paths,
+    ok: error === null,
+    changes,
+    receipts: state.written.map(receipt => receipt.id),
+    configDigest: deps.configDigest,
+    releaseDigest: deps.scope.release.digest,
+    who: deps.who,
+    host: deps.hostName,
+    error,
+  });
+  failpoint('operations.afterRecord');
+  return { receipts: state.written, changes, ok: error === null, error };
+}
+
+async function runOne({ operation, path }: Inspection, state: RunState): Promise<void> {
+  const { deps } = state;
+  refuseCancelled(deps.signal);
+  await untilNeedsReady(operation, state);
+  // Looked at again: what it needs may have changed it meanwhile, and another run may have been cut off in it.
+  const inspection = await inspect(operation, deps.scope);
+  const emit = eventsOf(path, deps);
+  if (inspection.changes.length === 0) {
+    emit('done', `unchanged ${path}`, { outcome: 'unchanged' });
+    state.ready.add(path);
+    return;
+  }
+  for (const change of inspection.changes) emit('plan', changeText(change), { step: change.step });
+  await attempt(state, inspection, async () => {
+    await applySteps(inspection.look.steps, state, emit);
+    failpoint('operations.beforeVerify');
+    emit('verify', `verifying ${path}`);
+    const observed = await inspection.unit.verify(deps.scope);
+    await refuseLeft(operation, deps.scope);
+    failpoint('operations.afterVerify');
+    return observed;
+  });
+  state.ready.add(path);
+  const outcome = inspection.missing.length > 0 ? 'partial' : 'applied';
+  emit('done', `${outcome} ${path}`, { outcome });
+}
+
+/** Marks the operation unfinished, does the work, writes the receipt, then takes the mark away. */
+export async function attempt(
+  state: RunState,
+  inspection: Inspection,
+  work: () => Promise<JsonObject>,
+): Promise<void> {
+  const { deps } = state;
+  const { scope } = deps;
+  const { operation, path, changes, missing } = inspection;
+  const startedAtMs = deps.nowMs();
+  const mark: UnfinishedMark = { startedAtMs, run: state.id, error: null };
+  const putMark = (content: UnfinishedMark) =>
+    scope.site.host.put(markFile(operation, scope), `${JSON.stringify(content)}\n`, { mode: 0o600 });
+  const writeReceipt = (outcome: ReceiptOutcome, observed: JsonObject, error: ErrorDocument | null) =>
+    append(state, { operation: path, startedAtMs, outcome, observed, changes, missing, error });
+  await putMark(mark);
+  failpoint('operations.afterMark');
+  try {
+    const observed = await work();
+    await writeReceipt(missing.length > 0 ? 'partial' : 'applied', observed, null);
+    failpoint('operations.afterReceipt');
+    await scope.site.host.remove(markFile(operation, scope));
+    failpoint('operations.afterUnmark');
+  } catch (thrown) {
+    const error = documentOf(thrown);
+    await putMark({ ...mark, error });
+    await writeReceipt('failed', inspection.look.report, error);
+    eventsOf(path, deps)('done', `failed ${path}: ${error.message}: ${error.why}`, { outcome: 'failed' });
+    throw thrown;
+  }
+}
+
+/** Applies steps in their order; a cancelled run ends before the next one. */
+export async function applySteps(steps: readonly Step[], { deps }: RunState, emit: Emit): Promise<void> {
+  for (const step of steps) {
+    refuseCancelled(deps.signal);
+    emit('apply', step.what, { step: step.step });
+    const context: StepContext = {
+      host: deps.scope.site.host,
+      progress: line => emit('progress', line, { step: step.step }),
+      signal: deps.signal,
+    };
+    failpoint('operations.beforeStep');
+    await step.apply(context);
+    failpoint('operations.afterStep');
+  }
+}
+
+/**
+ * Waits until everything that the operation needs is in place: each is looked at again until a deadline, and the
+ * error says which one is not, with the last lines of its process.
+ */
+async function untilNeedsReady(operation: Operation, state: RunState): Promise<void> {
+  const { scope } = state.deps;
+  const byId = indexOperations(state.deps.operations);
+  for (const need of operation.needs) {
+    const needed = byId.get(need)!;
+    const path = operationPath(needed, scope.environment);
+    if (state.ready.has(path)) continue;
+    const deadlineMs = performance.now() + READY_MS_MAX;
+    let { changes } = await inspect(needed, scope);
+    while (changes.length > 0) {
+      refuseCancelled(state.deps.signal);
+      if (performance.now() > deadlineMs) throw await notReady(needed, path, { changes, scope });
+      await delay(LOOK_AGAIN_MS);
+      ({ changes } = await inspect(needed, scope));
+    }
+    state.ready.add(path);
+  }
+}
+
+async function notReady(
+  needed: Operation,
+  path: string,
+  { changes, scope }: { changes: readonly Change[]; scope: Scope },
+): Promise<MillraceError> {
+  const lines = await scope.site.host
+    .lastLines(needed.name.toLowerCase(), LAST_LINES_MAX)
+    .catch((error: unknown) => [`(its log cannot be read: ${String(error)})`]);
+  const said = lines.length === 0 ? '' : `; it said last:\n    ${lines.join('\n    ')}`;
+  const left = changes.map(change => change.what).join(', ');
+  return new MillraceError(
+    'ERR_NOT_READY',
+    `${path} is not in place after ${READY_MS_MAX} ms: still to do: ${left}${said}`,
+    { remedy: `millrace run ${path}` },
+  );
+}
+
+/** What was applied must also look so: a step that believes it is done and is not must not pass. */
+async function refuseLeft(operation: Operation, scope: Scope): Promise<void> {
+  const { look, path } = await inspect(operation, scope);
+  if (look.steps.length === 0) return;
+  const left = look.steps.map(({ step, before, after }) => `${step}: ${before ?? 'absent'}, not ${after}`);
+  throw new MillraceError('ERR_VERIFY_FAILED', `${path}: after it was applied: ${left.join('; ')}`);
+}
+
+type ReceiptParts = Pick<
+  ReceiptDocument,
+  'operation' | 'startedAtMs' | 'outcome' | 'observed' | 'changes' | 'missing' | 'error'
+>;
+
+async function append({ deps, id, verb, written }: RunState, parts: ReceiptParts): Promise<void> {
+  const receipt: ReceiptDocument = {
+    id: deps.newId(),
+    environment: deps.scope.environment,
+    durationMs: deps.nowMs() - parts.startedAtMs,
+    configDigest: deps.configDigest,
+    releaseDigest: deps.scope.release.digest,
+    run: id,
+    verb,
+    who: deps.who,
+    ...parts,
+  };
+  failpoint('operations.beforeReceipt');
+  await deps.receipts.append({ kind: 'receipt', ...receipt });
+  written.push(receipt);
+}
+
+/** Tells of one operation. */
+export type Emit = (
+  phase: RunEvent['phase'],
+  message: string,
+  more?: { readonly step?: string; readonly outcome?: ReceiptOutcome },
+) => void;
+
+/** The teller of one operation's events. */
+export function eventsOf(operation: string, deps: RunDeps): Emit {
+  return (phase, message, { step, outcome } = {}) =>
+    deps.emit({
+      timeMs: deps.nowMs(),
+      operation,
+      phase,
+      step: step ?? null,
+      message,
+      ...(outcome === undefined ? {} : { outcome }),
+    });
+}
+
+/** `create the folder: absent → 0700`. */
+export function changeText({ what, before, after }: Change): string {
+  return `${what} (${before ?? 'absent'} → ${after ?? 'absent'})`;
+}
+
+function refuseCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw new MillraceError('ERR_RUN_CANCELLED', 'it ended before its next step');
+}
+
+function documentOf(thrown: unknown): ErrorDocument {
+  if (thrown instanceof MillraceError) return thrown.toDocument();
+  const why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return new MillraceError('ERR_INTERNAL', why, { cause: thrown }).toDocument();
+}

@@ -1,0 +1,51 @@
+import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
+import type { Change } from '../../core/operation.ts';
+import type { RunSummary } from '../../core/operation-documents.ts';
+import { changeOf, inspect } from './inspect.ts';
+import { type Operation, operationPath } from './operation.ts';
+import { applySteps, attempt, eventsOf, type RunDeps, type RunState, recordRun } from './run.ts';
+
+/** What `undo` would take back. Throws ERR_UNDO_REFUSED where the operation has no undo. */
+export async function planUndo(
+  operation: Operation,
+  deps: Pick<RunDeps, 'scope'>,
+): Promise<readonly Change[]> {
+  return (await undoSteps(operation, deps)).map(changeOf);
+}
+
+/** Takes an operation back; what it leaves is looked at afterwards. Needs the lock of operations. */
+export async function undoOperation(
+  operation: Operation,
+  deps: RunDeps,
+): Promise<RunSummary & { readonly error: ErrorDocument | null }> {
+  const state: RunState = { deps, id: deps.newId(), verb: 'undo', written: [], ready: new Set() };
+  const path = operationPath(operation, deps.scope.environment);
+  return recordRun(state, [path], async () => {
+    const steps = await undoSteps(operation, deps);
+    if (steps.length === 0) return;
+    const inspection = await inspect(operation, deps.scope);
+    const emit = eventsOf(path, deps);
+    const undone = { ...inspection, changes: steps.map(changeOf), missing: [] };
+    await attempt(state, undone, async () => {
+      await applySteps(steps, state, emit);
+      const left = await undoSteps(operation, deps);
+      if (left.length > 0) {
+        throw new MillraceError(
+          'ERR_VERIFY_FAILED',
+          `still there: ${left.map(({ what }) => what).join(', ')}`,
+        );
+      }
+      return {};
+    });
+    emit('done', `undone ${path}`, { outcome: 'applied' });
+  });
+}
+
+async function undoSteps(operation: Operation, { scope }: Pick<RunDeps, 'scope'>) {
+  const { look, path } = await inspect(operation, scope);
+  const steps = await look.undoSteps();
+  if (steps !== undefined) return steps;
+  throw new MillraceError('ERR_UNDO_REFUSED', `${path} has no undo`, {
+    remedy: 'Bootstrap and Provision can be taken back; millrace uninstall removes an environment.',
+  });
+}

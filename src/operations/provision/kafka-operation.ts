@@ -1,0 +1,24 @@
+import { embeddedUnit } from '../engine/embedded-unit.ts';
+import type { Operation } from '../engine/operation.ts';
+import { REMOTE_PARAMETERS } from '../engine/parameters.ts';
+import { targetOf } from '../engine/targets.ts';
+
+/** Provision/<env>/DataPipeline/Kafka. */
+export const kafka: Operation = {
+  folder: 'Provision',
+  name: 'Kafka',
+  title: 'Provide the log',
+  does: 'Creates the durable log of all topics and proves that what is written is read back.',
+  needs: ['OpsAdministration/Bootstrap', 'Provision/Zookeeper'],
+  parameters: REMOTE_PARAMETERS,
+  target: config => (config['log.adapter'] === 'embedded' ? 'embedded' : targetOf(config['kafka.target'])),
+  units: {
+    embedded: embeddedUnit({
+      record: 'Provision-Kafka',
+      component: 'log in files of this machine',
+      folders: paths => [paths.log],
+      holds: ({ site }) => site.holds('log'),
+      verify: ({ site }) => site.probe('log'),
+    }),
+  },
+};

@@ -1,0 +1,37 @@
+import { embeddedUnit } from '../engine/embedded-unit.ts';
+import type { Operation } from '../engine/operation.ts';
+import { PROVISION_PARAMETERS } from '../engine/parameters.ts';
+import { targetOf } from '../engine/targets.ts';
+
+/** Provision/<env>/DataPipeline/Postgres. */
+export const postgres: Operation = {
+  folder: 'Provision',
+  name: 'Postgres',
+  title: 'Provide the relational store',
+  does: 'Creates the database of the tables; the tables are the migrations of CassandraDbUpdate.',
+  needs: ['OpsAdministration/Bootstrap'],
+  parameters: PROVISION_PARAMETERS,
+  target: config =>
+    config['tables.adapter'] === 'sqlite' ? 'embedded' : targetOf(config['postgres.target']),
+  units: {
+    embedded: embeddedUnit({
+      record: 'Provision-Postgres',
+      component: 'SQLite in a file of this machine',
+      steps: async ({ site }) =>
+        (await site.host.stat(site.paths.tablesFile)) !== undefined
+          ? []
+          : [
+              {
+                step: 'database',
+                what: `create ${site.paths.tablesFile}`,
+                before: null,
+                after: 'empty',
+                apply: () => site.createDatabase(),
+              },
+            ],
+      files: paths => [paths.tablesFile, `${paths.tablesFile}-wal`, `${paths.tablesFile}-shm`],
+      holds: ({ site }) => site.holds('database'),
+      verify: ({ site }) => site.probe('database'),
+    }),
+  },
+};
