@@ -38,6 +38,7 @@ const RUN_OPTIONS = [
 /** Words that group commands, with their one line of help. */
 export const GROUPS: Readonly<Record<string, string>> = {
   operations: "the original's sequence: what brings an environment up, with the state of each part",
+  secrets: 'what is secret, where it lies, drawing it anew',
   topics: 'streams of records: counts, lag, contents',
   job: 'the stream jobs, in pipeline order',
   failed: 'rejected events and why',
@@ -61,8 +62,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: 'down',
-    does: 'stop the serving process after it has drained',
-    examples: ['millrace down'],
+    args: '[path...]',
+    does: 'stop the serving process after it has drained, or what runs apart from it below a path',
+    examples: ['millrace down', 'millrace down --env local'],
     load: async () => (await import('./commands/down.ts')).down,
   },
   {
@@ -149,6 +151,59 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [['--limit <n>', 'how many at most (default: all)']],
     examples: ['millrace receipts --limit 10', 'millrace receipts --json | jq .intact'],
     load: async () => (await import('./commands/receipts.ts')).listReceipts,
+  },
+  {
+    path: 'doctor',
+    does: 'check machine, configuration, data and the running environment, with the remedy for each finding',
+    examples: ['millrace doctor', 'millrace doctor --json | jq ".checks[] | select(.ok | not)"'],
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    path: 'logs',
+    args: '<name>',
+    does: 'what runs said of an operation; "up": what the detached serving process said',
+    options: [['-f, --follow', 'go on until Ctrl-C']],
+    examples: ['millrace logs Deploy/Yarn', 'millrace logs up -f'],
+    load: async () => (await import('./commands/logs.ts')).logs,
+  },
+  {
+    path: 'restart',
+    args: '<path>',
+    does: 'restart what an operation runs; on embedded the serving process, where it was detached',
+    options: [['--rolling', 'one at a time, healthy in between']],
+    examples: ['millrace restart Deploy/Yarn'],
+    load: async () => (await import('./commands/restart.ts')).restart,
+  },
+  {
+    path: 'secrets list',
+    isDefault: true,
+    does: 'which secrets there are, where they lie and who uses them; never a secret itself',
+    examples: ['millrace secrets'],
+    load: async () => (await import('./commands/secrets.ts')).listSecrets,
+  },
+  {
+    path: 'secrets rotate',
+    args: '<name>',
+    does: 'draw a generated secret anew',
+    examples: ['millrace secrets rotate operator-token'],
+    load: async () => (await import('./commands/secrets.ts')).rotateSecret,
+  },
+  {
+    path: 'support-bundle',
+    does: 'write what helps to find a fault into one file, without any secret',
+    options: [['--out <file>', 'where to (default: millrace-support-<env>.json)']],
+    examples: ['millrace support-bundle --out bundle.json'],
+    load: async () => (await import('./commands/support-bundle.ts')).supportBundle,
+  },
+  {
+    path: 'uninstall',
+    does: 'remove the environment from the data directory',
+    options: [
+      ['--keep-data', 'leave records, tables, archive, secrets and receipts'],
+      ['--plan', 'only say what would be removed'],
+    ],
+    examples: ['millrace uninstall --plan', 'millrace uninstall --keep-data'],
+    load: async () => (await import('./commands/uninstall.ts')).uninstall,
   },
   {
     path: 'send',

@@ -10,6 +10,7 @@ import type { Config } from '../config/options.ts';
 import { type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { PlanDocument, RunEvent, RunSummary } from '../core/operation-documents.ts';
 import type { ReceiptLog } from '../core/receipts.ts';
+import { isSupported } from '../operations/engine/inspect.ts';
 import type { Scope } from '../operations/engine/operation.ts';
 import { makePlan, type Plan, planDocument, type Request, refuseStale } from '../operations/engine/plan.ts';
 import { type RunDeps, runPlan } from '../operations/engine/run.ts';
@@ -17,6 +18,7 @@ import { OPERATIONS } from '../operations/list.ts';
 import { composeSite, type OpenSite, sitePaths } from './compose-site.ts';
 import { FORMAT_STAMP } from './data-directory.ts';
 import { readRelease } from './release-files.ts';
+import { openRunLog } from './run-log.ts';
 
 /** What operations are looked at, planned and run with. */
 export interface OperationsSettings {
@@ -46,13 +48,20 @@ export interface OpenOperations {
   close(): Promise<void>;
 }
 
-/** A request for every operation there is. */
-export const EVERYTHING: Request = { paths: [], operations: OPERATIONS, only: false };
+/** A request for every operation that this release can do under a configuration. */
+export function everything(config: Config): Request {
+  const operations = OPERATIONS.filter(operation => isSupported(operation, OPERATIONS, config));
+  return { paths: [], operations, only: false };
+}
 
 /** Looks at the release and makes everything that operations act through. */
 export async function openOperations(options: OperationsSettings): Promise<OpenOperations> {
   const { settings, config } = options;
-  const emit = options.emit ?? (() => undefined);
+  const log = openRunLog(join(sitePaths(settings).operations, 'runs'));
+  const emit = (event: RunEvent) => {
+    log.add(event);
+    options.emit?.(event);
+  };
   const site = composeSite(settings, config, () => undefined);
   const release = await readRelease();
   const { environment } = settings;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../core/errors.ts';
@@ -14,21 +14,49 @@ const LOOK_MS = 50;
  * goes to `<data>/<environment>-up.log`. Rejects with what it said where it ends before.
  */
 export async function detach(call: Call, port: number | undefined): Promise<void> {
+  const { settings } = call;
+  const flags = ['--env', settings.environment, '--data', settings.dataDirectory];
+  for (const set of settings.sets) flags.push('--set', set);
+  if (port !== undefined) flags.push('--port', String(port));
+  if (call.flag('sample')) flags.push('--sample');
+  await startDetached(call, flags);
+}
+
+/** The flags that the detached process was started with, for `restart`; undefined where it was not detached. */
+export function detachedFlags({ settings }: Call, pid: number): readonly string[] | undefined {
+  try {
+    const document = JSON.parse(readFileSync(detachedFile(settings), 'utf8')) as Detached;
+    return document.pid === pid ? document.flags : undefined;
+  } catch {
+    // None was ever started so, or its file was removed.
+    return undefined;
+  }
+}
+
+interface Detached {
+  readonly pid: number;
+  readonly flags: readonly string[];
+}
+
+function detachedFile({ dataDirectory, environment }: Call['settings']): string {
+  return join(dataDirectory, `${environment}-up.json`);
+}
+
+/** Starts `up` with these flags in the background; see {@link detach}. */
+export async function startDetached(call: Call, flags: readonly string[]): Promise<void> {
   const { settings, output } = call;
   mkdirSync(settings.dataDirectory, { recursive: true, mode: 0o711 });
   const logPath = join(settings.dataDirectory, `${settings.environment}-up.log`);
   const log = openSync(logPath, 'w', 0o600);
   const main = join(import.meta.dirname, 'main.ts');
-  const flags = ['--env', settings.environment, '--data', settings.dataDirectory];
-  for (const set of settings.sets) flags.push('--set', set);
-  if (port !== undefined) flags.push('--port', String(port));
-  if (call.flag('sample')) flags.push('--sample');
   const child = spawn(process.execPath, [...process.execArgv, main, 'up', ...flags], {
     detached: true,
     stdio: ['ignore', log, log],
   });
   closeSync(log);
   child.unref();
+  const detached: Detached = { pid: child.pid ?? 0, flags };
+  writeFileSync(detachedFile(settings), `${JSON.stringify(detached)}\n`, { mode: 0o600 });
   await waitUntilReady(call, () => child.exitCode ?? child.signalCode, { pid: child.pid, logPath });
   const serving = readServing(settings);
   const document = { url: serving?.url ?? null, pid: child.pid ?? null, log: logPath };

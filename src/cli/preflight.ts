@@ -1,11 +1,12 @@
-import type { Settings } from '../config/environment.ts';
-import { environmentFolder } from '../config/environment.ts';
+import { environmentFolder, type Settings } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
 import { composeHost } from './compose-servers.ts';
+import { readServing } from './http-client.ts';
+import { portOwner } from './port-owner.ts';
 import { secretReferences, unresolvedSecret } from './secret-references.ts';
 
-/** Below this, bytes, nothing is set up: the log alone would answer 503 at once. */
+/** Below this, bytes, nothing is set up, whatever log.freeBytesMin allows. */
 const FREE_BYTES_MIN = 64 * 1024 * 1024;
 
 /**
@@ -14,25 +15,41 @@ const FREE_BYTES_MIN = 64 * 1024 * 1024;
  */
 export async function refuseUnready(settings: Settings, config: Config): Promise<void> {
   for (const reference of secretReferences(config)) {
-    const why = unresolvedSecret(reference, settings.env);
-    if (why === null) continue;
-    throw new MillraceError(
-      'ERR_CONFIG_INVALID',
-      `${reference.key} (used by ${reference.usedBy}): ${why.why}`,
-      {
-        remedy: why.remedy,
-      },
-    );
+    const problem = unresolvedSecret(reference, settings.env);
+    if (problem === null) continue;
+    const why = `${reference.key}, used by ${reference.usedBy}: ${problem.why}`;
+    throw new MillraceError('ERR_CONFIG_INVALID', why, { remedy: problem.remedy });
   }
   const { freeBytes } = await composeHost(environmentFolder(settings)).facts();
-  const wanted = Math.max(FREE_BYTES_MIN, config['log.freeBytesMin']);
-  if (freeBytes < wanted) {
-    throw new MillraceError(
-      'ERR_DISK_FULL',
-      `${settings.dataDirectory} has ${freeBytes} bytes free, ${wanted} are needed`,
-      {
-        remedy: 'Free space, use another --data, or lower log.freeBytesMin.',
-      },
-    );
-  }
+  const wanted = freeBytesWanted(config);
+  if (freeBytes >= wanted) return;
+  const why = `${settings.dataDirectory} has ${freeBytes} bytes free, and ${wanted} are needed`;
+  throw new MillraceError('ERR_DISK_FULL', why, {
+    remedy: 'Free space, use another --data, or lower log.freeBytesMin.',
+  });
+}
+
+/** Free bytes without which nothing is set up. */
+export function freeBytesWanted(config: Config): number {
+  return Math.max(FREE_BYTES_MIN, config['log.freeBytesMin']);
+}
+
+/** Throws ERR_PORT_TAKEN, saying who has it, where another process than this environment's server listens. */
+export async function refuseTakenPort(settings: Settings, config: Config): Promise<void> {
+  const taken = await takenPort(settings, config);
+  if (taken === null) return;
+  throw new MillraceError('ERR_PORT_TAKEN', taken, {
+    remedy: 'Stop it, or pass another one: --port N (0 picks a free one)',
+  });
+}
+
+/** Who listens where the environment is to be served, as text; null where nobody else does. */
+export async function takenPort(settings: Settings, config: Config): Promise<string | null> {
+  const port = config['http.port'];
+  if (port === 0 || (await composeHost(environmentFolder(settings)).isPortFree(port))) return null;
+  const owner = portOwner(port);
+  // The environment is served already: that is for its lock to say.
+  if (owner !== undefined && readServing(settings)?.pid === owner.pid) return null;
+  const who = owner === undefined ? 'a process of another user' : `pid ${owner.pid} (${owner.name})`;
+  return `port ${port} is used by ${who}`;
 }

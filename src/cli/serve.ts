@@ -9,6 +9,7 @@ import { armFailpoint } from '../observability/failpoint.ts';
 import { createIngest } from '../services/ingest/ingest.ts';
 import { createIngestMeter } from '../services/ingest/meter.ts';
 import { type ConsoleFiles, readConsole } from '../services/query/console-files.ts';
+import type { OperationsApi } from '../services/query/operations-api.ts';
 import { createServer } from '../services/query/server.ts';
 import { createBackend } from './backend.ts';
 import { openPipeline, type Pipeline } from './compose.ts';
@@ -21,6 +22,10 @@ export interface ServeSettings {
   readonly config: Config;
   readonly environment: string;
   readonly dataDirectory: string;
+  /** The files that run, for `/version`. */
+  readonly release?: { readonly id: string; readonly digest: string; readonly schemasDigest: string };
+  /** Answers the routes of operations; absent, they answer 404. */
+  readonly operations?: OperationsApi;
   /** Instead of `http.port`. */
   readonly port?: number;
   readonly print: (line: string) => void;
@@ -48,7 +53,9 @@ export async function serve(settings: ServeSettings): Promise<void> {
   if (pipeline === undefined) return;
   try {
     const console = readConsoleIn(await building);
-    const server = await startServer(pipeline, { config, environment, startedAtMs, tokens, console });
+    const { release, operations } = settings;
+    const parts = { config, environment, startedAtMs, tokens, console, release, operations };
+    const server = await startServer(pipeline, parts);
     try {
       await announce(pipeline.paths, server.url);
       print(`console ${server.url}/?token=${server.token}`);
@@ -77,9 +84,11 @@ async function startServer(
     startedAtMs: number;
     tokens: readonly string[];
     console: ConsoleFiles | undefined;
+    release: ServeSettings['release'];
+    operations: OperationsApi | undefined;
   },
 ) {
-  const { config, environment, startedAtMs } = options;
+  const { config, environment, startedAtMs, release, operations } = options;
   const { log, logger } = pipeline;
   const meter = createIngestMeter();
   const token = await operatorToken(pipeline.paths);
@@ -105,7 +114,8 @@ async function startServer(
     ingest,
     meter,
     token,
-    version: { version, configDigest: configDigest(config) },
+    version: { version, configDigest: configDigest(config), ...releaseDocument(release) },
+    operations,
     console: options.console,
     nowMs: Date.now,
     onBug,
@@ -119,6 +129,12 @@ async function startServer(
       await backend.close();
     },
   };
+}
+
+function releaseDocument(release: ServeSettings['release']) {
+  if (release === undefined) return {};
+  const { id, digest, schemasDigest } = release;
+  return { release: id, releaseDigest: digest, schemasDigest };
 }
 
 function readConsoleIn(directory: string | undefined): ConsoleFiles | undefined {

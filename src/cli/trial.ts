@@ -38,6 +38,8 @@ export async function startTrial(config: Config, environment: string, folder: st
     [...process.execArgv, join(import.meta.dirname, './trial-worker.ts')],
     {
       stdio: ['pipe', 'ignore', 'pipe'],
+      // Not of the terminal's group: Ctrl-C is for the run, which then ends the instance.
+      detached: true,
     },
   );
   const said = lastWords(child);

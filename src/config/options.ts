@@ -248,6 +248,11 @@ export const OPTIONS = {
   'query.memoryBytesMax': integer(512 * MIB, 'Memory of one query.', 16 * MIB),
   'query.concurrentMax': integer(2, 'Queries that run at once; others wait.', 1, 64),
 
+  'operations.trial': toggle(
+    true,
+    'Whether what an operation changed is tried on an instance with data of its own.',
+  ),
+
   'host.portBase': integer(
     0,
     'First port of the servers started on the host; 0 picks a free block once and remembers it.',

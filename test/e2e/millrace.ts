@@ -64,6 +64,8 @@ export class Millrace {
   start(sets: readonly string[] = [], port = '0'): ChildProcess {
     const flags = [...this.#place(), ...this.#flags, ...sets.flatMap(set => ['--set', set])];
     const server = spawn(BIN, ['up', '--port', port, ...flags], {
+      // What each start would try anew is tried by test/operations.
+      env: { ...process.env, MILLRACE_OPERATIONS_TRIAL: 'off' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#server = server;

@@ -17,6 +17,8 @@ interface Line {
  * passed over by readers and cut away by the next append.
  */
 export function openReceiptFile(file: string): ReceiptLog {
+  // Operations of a level end at the same time: each receipt follows the one before it.
+  let appended: Promise<void> = Promise.resolve();
   return {
     async read() {
       const { lines } = await readLines(file);
@@ -31,13 +33,19 @@ export function openReceiptFile(file: string): ReceiptLog {
       }
       return { entries, intact };
     },
-    async append(entry) {
-      const { lines, wholeBytes } = await readLines(file);
-      const last = lines.at(-1);
-      const line: Line = { previous: last === undefined ? '' : digestOf(last), entry };
-      await appendAt(file, wholeBytes, `${JSON.stringify(line)}\n`);
+    append(entry) {
+      const own = appended.then(() => appendEntry(file, entry));
+      appended = own.catch(() => undefined);
+      return own;
     },
   };
+}
+
+async function appendEntry(file: string, entry: ReceiptEntry): Promise<void> {
+  const { lines, wholeBytes } = await readLines(file);
+  const last = lines.at(-1);
+  const line: Line = { previous: last === undefined ? '' : digestOf(last), entry };
+  await appendAt(file, wholeBytes, `${JSON.stringify(line)}\n`);
 }
 
 async function readLines(file: string): Promise<{ lines: readonly string[]; wholeBytes: number }> {

@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Settings } from '../../config/environment.ts';
+import type { Config } from '../../config/options.ts';
 import type { StatusDocument } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
+import type { Operation } from '../../operations/engine/operation.ts';
 import type { Call } from '../call.ts';
 import { askDocument, findServer, readServing } from '../http-client.ts';
+import { operationCall } from '../operation-call.ts';
 
 // The service drains within 15 s; what is left after that needs a look.
 const STOP_MS_MAX = 20_000;
@@ -13,12 +17,33 @@ const LOOK_MS = 50;
  * where nothing serves. A pid that a stale file names is never signalled: what listens there must first prove
  * with the data directory's token that it is the environment's server.
  */
-export async function down({ settings, output }: Call): Promise<undefined> {
+export async function down(call: Call): Promise<undefined> {
+  const { output } = call;
+  const { settings, config, operations, paths } = operationCall(call, call.args);
+  if (paths.length > 0) refuseEmbedded(operations, paths, config);
+  const pid = await stopServing(settings);
+  output.document(pid === null ? { stopped: false } : { stopped: true, pid }, () =>
+    pid === null ? `Nothing serves ${settings.environment}.\n` : `Stopped ${settings.environment}.\n`,
+  );
+}
+
+/** What runs inside the serving process cannot be stopped by itself. */
+function refuseEmbedded(operations: readonly Operation[], paths: readonly string[], config: Config): void {
+  const inside = operations.filter(operation => operation.target(config) === 'embedded');
+  if (inside.length === 0) return;
+  throw new MillraceError(
+    'ERR_OPERATION_TARGET',
+    `${paths[0]} is part of the serving process on target embedded`,
+    {
+      remedy: 'Stop the whole of it: millrace down',
+    },
+  );
+}
+
+/** Stops the process that serves the environment; its pid, null where none does. */
+export async function stopServing(settings: Settings): Promise<number | null> {
   const serving = readServing(settings);
-  if (serving === undefined || !(await isServing({ ...settings, url: serving.url }))) {
-    output.document({ stopped: false }, () => `Nothing serves ${settings.environment}.\n`);
-    return;
-  }
+  if (serving === undefined || !(await isServing({ ...settings, url: serving.url }))) return null;
   process.kill(serving.pid, 'SIGTERM');
   const deadlineMs = Date.now() + STOP_MS_MAX;
   while (isAlive(serving.pid)) {
@@ -29,7 +54,7 @@ export async function down({ settings, output }: Call): Promise<undefined> {
     }
     await sleep(LOOK_MS);
   }
-  output.document({ stopped: true, pid: serving.pid }, () => `Stopped ${settings.environment}.\n`);
+  return serving.pid;
 }
 
 async function isServing(settings: Call['settings']): Promise<boolean> {

@@ -1,4 +1,8 @@
-import type { OperationDescription, OperationDocument } from '../../core/operation-documents.ts';
+import type {
+  OperationDescription,
+  OperationDocument,
+  OperationsDocument,
+} from '../../core/operation-documents.ts';
 import { type Inspection, inspectAll } from '../../operations/engine/inspect.ts';
 import { operationPath } from '../../operations/engine/operation.ts';
 import { OPERATIONS } from '../../operations/list.ts';
@@ -10,7 +14,8 @@ import { operationCall } from '../operation-call.ts';
 /** `operations`: every operation with its state, in the order of the original's documentation. */
 export async function listOperations(call: Call): Promise<undefined> {
   const operations = await documentsOf(call, []);
-  call.output.document({ operations: operations.map(listed) }, () =>
+  const document: OperationsDocument = { operations: operations.map(listed) };
+  call.output.document(document, () =>
     formatTable(
       [{ title: 'OPERATION' }, { title: 'TARGET' }, { title: 'STATE' }, { title: 'MISSING' }],
       operations.map(row => [row.path, row.target, row.state, row.missing.join(', ')]),

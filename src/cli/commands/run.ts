@@ -3,6 +3,8 @@ import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
 import { isObject } from '../../core/event.ts';
 import type { PlanDocument, RunEvent, RunSummary } from '../../core/operation-documents.ts';
 import { armFailpoint } from '../../observability/failpoint.ts';
+import { resolvePath } from '../../operations/engine/paths.ts';
+import { OPERATIONS } from '../../operations/list.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { formatCounted } from '../format.ts';
@@ -50,7 +52,7 @@ function savedCall(call: Call, saved: PlanDocument | undefined): OperationCall {
 /** A plan that `plan --out` saved, where the one argument is a file. */
 function savedPlan(args: readonly string[]): PlanDocument | undefined {
   const [file, ...more] = args;
-  if (file === undefined || more.length > 0) return undefined;
+  if (file === undefined || more.length > 0 || isOperation(file)) return undefined;
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
   const refuse = () =>
     new MillraceError('ERR_FILE_UNREADABLE', `${file} holds no plan of "millrace plan --out"`);
@@ -63,6 +65,16 @@ function savedPlan(args: readonly string[]): PlanDocument | undefined {
   if (!isObject(document) || !Array.isArray(document['plan']) || !Array.isArray(document['paths']))
     throw refuse();
   return document as unknown as PlanDocument;
+}
+
+/** A name of an operation is one, whatever files lie in the working directory. */
+function isOperation(text: string): boolean {
+  try {
+    resolvePath(text, { operations: OPERATIONS, environments: [], environment: 'local' });
+    return true;
+  } catch (error) {
+    return error instanceof MillraceError && error.code === 'ERR_OPERATION_AMBIGUOUS';
+  }
 }
 
 /** One line an event, for a person on standard output, for a script as JSON. */

@@ -2,30 +2,41 @@ import { loadConfig } from '../../config/load.ts';
 import type { Call } from '../call.ts';
 import type { Output } from '../output.ts';
 
-/** `up`: resolves after the drain, or with --detach once the environment serves. */
+/** `up`: runs every operation, then serves; resolves after the drain, or with --detach once it serves. */
 export async function up(call: Call): Promise<undefined> {
   const { settings, output } = call;
   const port = call.integer('port', 0, 65_535);
-  const { config } = loadConfig(settings);
+  const loaded = loadConfig(settings).config;
+  const config = port === undefined ? loaded : { ...loaded, 'http.port': port };
   if (call.flag('detach')) {
     await (await import('../detach.ts')).detach(call, port);
     return;
   }
+  // Before anything is opened, so that no signal is lost.
   const stopped = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
+  const print = (line: string) => printProgress(output, line);
+  const { bringUp } = await import('../bring-up.ts');
+  const { serve } = await import('../serve.ts');
+  const { startOperationsApi } = await import('../operations-process.ts');
+  const { sendSamplesWhileServing } = await import('../send-sample.ts');
+  const release = await bringUp({ settings, config, print, signal: stopped.signal }).catch(error => {
+    // Cancelled as it was asked to; the next run goes on there.
+    if (stopped.signal.aborted) return null;
+    throw error;
+  });
+  if (release === null || stopped.signal.aborted) return;
   if (call.flag('sample')) {
-    const { sendSamplesWhileServing } = await import('../send-sample.ts');
-    // Before the service hears it, so that the last sample does not find a closed door.
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
     void sendSamplesWhileServing(settings, { output, signal: stopped.signal });
   }
-  const { serve } = await import('../serve.ts');
   try {
     await serve({
       config,
       environment: settings.environment,
       dataDirectory: settings.dataDirectory,
-      ...(port === undefined ? {} : { port }),
-      print: line => printProgress(output, line),
+      print,
+      release,
+      operations: startOperationsApi(settings),
     });
   } finally {
     stopped.abort();

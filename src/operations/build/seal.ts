@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { expectThat } from '../engine/expect.ts';
 import { defineUnit, type Operation, type Scope } from '../engine/operation.ts';
 import { BUILD_PARAMETERS } from '../engine/parameters.ts';
@@ -38,6 +39,7 @@ export function sealOperation({ name, title, does, missing }: SealSpec): Operati
             const file = artifactFile(name, scope);
             await host.makeFolder(file.slice(0, file.lastIndexOf('/')), { mode: 0o700 });
             await host.put(file, wanted, { mode: 0o600 });
+            await dropOld(scope);
           },
         },
       ];
@@ -57,6 +59,23 @@ export function sealOperation({ name, title, does, missing }: SealSpec): Operati
     target: () => 'embedded',
     units: { embedded: unit },
   };
+}
+
+/** Releases that are kept. Sources that change often, on a developer's machine, would fill the folder for ever. */
+const RELEASES_MAX = 20;
+
+/** Drops the releases that were sealed longest ago, past the most that are kept; never the running one. */
+async function dropOld({ site: { host, paths }, release }: Scope): Promise<void> {
+  const ids = (await host.list(paths.releases)).filter(id => id !== release.id);
+  if (ids.length < RELEASES_MAX) return;
+  const rows = await Promise.all(
+    ids.map(async id => {
+      const path = join(paths.releases, id);
+      return { path, atMs: (await host.stat(path))?.modifiedAtMs ?? 0 };
+    }),
+  );
+  const oldest = rows.sort((left, right) => left.atMs - right.atMs).slice(0, ids.length - RELEASES_MAX + 1);
+  for (const { path } of oldest) await host.remove(path);
 }
 
 /** Hashes every file once more and compares with what was sealed. */

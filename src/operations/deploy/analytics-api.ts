@@ -3,6 +3,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/AnalyticsApi. */
 export const deployAnalyticsApi: Operation = {
@@ -30,13 +31,12 @@ export const deployAnalyticsApi: Operation = {
       component: 'API in the serving process',
       sections: ['http', 'ingest', 'query'],
       artifacts: ['Analytics', 'ApiModule'],
-      verify,
+      tried,
     }),
   },
 };
 
-async function verify({ config, site }: Scope) {
-  const trial = await site.trial();
+async function tried({ config }: Scope, trial: Trial) {
   const health = await trial.ask('/health');
   expectThat(health.status === 200, `GET /health answered ${health.status}`);
   const { mids } = await trial.sample();

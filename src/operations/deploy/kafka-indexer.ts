@@ -3,6 +3,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/KafkaIndexer. */
 export const kafkaIndexer: Operation = {
@@ -29,14 +30,13 @@ export const kafkaIndexer: Operation = {
       component: 'tables and search in the serving process',
       sections: ['tables'],
       artifacts: ['ApiModule', 'DataPipeline'],
-      verify,
+      tried,
     }),
   },
 };
 
-async function verify({ config, site }: Scope) {
+async function tried({ config }: Scope, trial: Trial) {
   if (!config['tables.enabled']) return { enabled: false };
-  const trial = await site.trial();
   const { mids, badMid } = await trial.sample();
   await trial.untilIdle();
   for (const mid of mids) {

@@ -4,6 +4,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { SCHEMA_PARAMETERS } from '../engine/parameters.ts';
+import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/SamzaTelemetrySchemas. */
 export const samzaTelemetrySchemas: Operation = {
@@ -29,23 +30,13 @@ export const samzaTelemetrySchemas: Operation = {
       facts: ({ release }) => ({ schemas: release.schemasDigest }),
       artifacts: ['DataPipeline'],
       verify,
+      tried,
     }),
   },
 };
 
-/** A worker of a new process has loaded these schemas; so has each of the serving one, or it must be restarted. */
+/** Each worker of the serving process has loaded these schemas, or it must be restarted. */
 async function verify({ site, release }: Scope) {
-  const trial = await site.trial();
-  const { body } = await trial.ask('/v1/status');
-  const workers = isObject(body) && Array.isArray(body['workers']) ? body['workers'] : [];
-  const digests = workers.flatMap(worker => (isObject(worker) ? [String(worker['schemasDigest'])] : []));
-  expectThat(digests.length > 0, 'no worker says which schemas it has loaded');
-  for (const digest of digests) {
-    expectThat(
-      digest === release.schemasDigest,
-      `a worker has schemas ${digest}, not ${release.schemasDigest}`,
-    );
-  }
   const served = await site.served();
   const old = served?.workers.filter(worker => worker.schemasDigest !== release.schemasDigest) ?? [];
   if (old.length > 0) {
@@ -53,5 +44,16 @@ async function verify({ site, release }: Scope) {
       remedy: 'Restart it: millrace down, then millrace up.',
     });
   }
-  return { schemas: release.schemasDigest, workers: digests.length, served: served?.workers.length ?? 0 };
+  return { schemas: release.schemasDigest, served: served?.workers.length ?? 0 };
+}
+
+/** So has each worker of a process that is started now. */
+async function tried({ release }: Scope, trial: Trial) {
+  const { body } = await trial.ask('/v1/status');
+  const workers = isObject(body) && Array.isArray(body['workers']) ? body['workers'] : [];
+  const digests = workers.flatMap(worker => (isObject(worker) ? [String(worker['schemasDigest'])] : []));
+  expectThat(digests.length > 0, 'no worker says which schemas it has loaded');
+  const other = digests.find(digest => digest !== release.schemasDigest);
+  expectThat(other === undefined, `a worker has schemas ${other}, not ${release.schemasDigest}`);
+  return { workers: digests.length };
 }

@@ -3,6 +3,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/Secor. */
 export const secor: Operation = {
@@ -27,15 +28,14 @@ export const secor: Operation = {
       component: 'archiver in the serving process',
       sections: ['archive'],
       artifacts: ['Secor'],
-      verify,
+      tried,
     }),
   },
 };
 
 /** Flushes, proves the coverage, and finds each event of the sample in exactly one line of the objects. */
-async function verify({ config, site }: Scope) {
+async function tried({ config }: Scope, trial: Trial) {
   if (!config['archive.enabled']) return { enabled: false };
-  const trial = await site.trial();
   const { mids } = await trial.sample();
   await trial.untilIdle();
   const flush = await trial.ask('/v1/archive/flush', { method: 'POST' });

@@ -7,6 +7,7 @@ import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { YARN_PARAMETERS } from '../engine/parameters.ts';
 import { artifactNamed } from '../engine/release.ts';
+import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/Yarn. */
 export const deployYarn: Operation = {
@@ -35,7 +36,7 @@ export const deployYarn: Operation = {
       sections: ['chain', 'topics'],
       artifacts: ['DataPipeline'],
       steps: jobSteps,
-      verify,
+      tried,
     }),
   },
 };
@@ -76,8 +77,7 @@ function recordOf(job: string, { release, site }: Scope): JsonObject {
  * Sends a batch twice through a started instance: each good event must have left the last job exactly once, the
  * bad one must have been rejected, and what each job received must be accounted for.
  */
-async function verify({ config, site }: Scope): Promise<JsonObject> {
-  const trial = await site.trial();
+async function tried({ config }: Scope, trial: Trial): Promise<JsonObject> {
   const { mids, badMid } = await trial.sample();
   const status = await trial.untilIdle();
   const rows = Array.isArray(status['conservation']) ? status['conservation'] : [];

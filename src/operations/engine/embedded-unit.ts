@@ -6,7 +6,7 @@ import type { Step } from '../../core/operation.ts';
 import { defineUnit, type Scope, type Unit } from './operation.ts';
 import { ARTIFACTS, type ArtifactName, artifactNamed } from './release.ts';
 import { isSealed } from './sealed.ts';
-import type { SitePaths } from './site.ts';
+import type { SitePaths, Trial } from './site.ts';
 
 /** An operation inside the serving process: folders, steps of its own, and a record of what it was set up for. */
 export interface EmbeddedSpec {
@@ -26,7 +26,10 @@ export interface EmbeddedSpec {
   readonly facts?: (scope: Scope) => JsonObject;
   /** Looks for what else is to be done; reads only. The steps come before the record's. */
   readonly steps?: (scope: Scope) => Promise<readonly Step[]>;
-  readonly verify: (scope: Scope) => Promise<JsonObject>;
+  /** Proves it on what the environment has. */
+  readonly verify?: (scope: Scope) => Promise<JsonObject>;
+  /** Proves it on an instance with data of its own; `operations.trial` switches that off. */
+  readonly tried?: (scope: Scope, trial: Trial) => Promise<JsonObject>;
   readonly missing?: (scope: Scope) => readonly string[];
   /** Names what it holds of the operator's; undo is refused then. Absent: it has no undo. */
   readonly holds?: (scope: Scope) => Promise<string | null>;
@@ -53,11 +56,18 @@ export function embeddedUnit(spec: EmbeddedSpec): Unit {
       ...recordSteps(spec, observed.record, scope),
     ],
     report: ({ record }) => ({ component: spec.component, ...record }),
-    verify: spec.verify,
+    verify: scope => verify(spec, scope),
     missing: scope => spec.missing?.(scope) ?? [],
     ...(spec.holds === undefined ? {} : { undo: (observed, scope) => undoSteps(spec, observed, scope) }),
     ...(spec.standIn === undefined ? {} : { standIn: spec.standIn }),
   });
+}
+
+async function verify(spec: EmbeddedSpec, scope: Scope): Promise<JsonObject> {
+  const observed = (await spec.verify?.(scope)) ?? {};
+  if (spec.tried === undefined) return observed;
+  if (!scope.config['operations.trial']) return { ...observed, trial: 'off' };
+  return { ...observed, ...(await spec.tried(scope, await scope.site.trial())) };
 }
 
 async function observe(spec: EmbeddedSpec, scope: Scope): Promise<Observed> {

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import type { Config } from '../../config/options.ts';
 import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
 import type { Change, Step } from '../../core/operation.ts';
-import type { OperationState } from '../../core/operation-documents.ts';
+import type { OperationState, OperationTarget } from '../../core/operation-documents.ts';
+import { withNeeds } from './graph.ts';
 import { type Look, type Operation, operationId, operationPath, type Scope, type Unit } from './operation.ts';
 
 /** Left behind by a run that changed an operation and has not verified it: it failed, or was cut off. */
@@ -35,7 +37,7 @@ export async function inspectAll(
   return mapBounded(operations, AT_ONCE_MAX, operation => inspect(operation, scope));
 }
 
-/** Looks at one operation. Throws ERR_OPERATION_TARGET where this release does nothing on its target. */
+/** Looks at one operation. */
 export async function inspect(operation: Operation, scope: Scope): Promise<Inspection> {
   const unit = unitOf(operation, scope);
   const [look, unfinished] = await Promise.all([unit.look(scope), readMark(operation, scope)]);
@@ -52,20 +54,37 @@ export async function inspect(operation: Operation, scope: Scope): Promise<Inspe
   };
 }
 
-function unitOf(operation: Operation, { config, environment }: Scope): Unit {
-  const target = operation.target(config);
-  const unit = operation.units[target];
-  if (unit !== undefined) return unit;
-  const path = operationPath(operation, environment);
-  throw new MillraceError(
-    'ERR_OPERATION_TARGET',
-    `${path} does nothing on target "${target}" in this release`,
-    {
-      remedy: `Choose a target that it has: ${Object.keys(operation.units).join(', ')}`,
-    },
-  );
+/** Whether this release does anything for the operation, and for all it needs, on their targets. */
+export function isSupported(operation: Operation, operations: readonly Operation[], config: Config): boolean {
+  return withNeeds([operation], operations).every(({ target, units }) => units[target(config)] !== undefined);
 }
 
+function unitOf(operation: Operation, { config, environment }: Scope): Unit {
+  const target = operation.target(config);
+  return operation.units[target] ?? unsupportedUnit(operation, operationPath(operation, environment), target);
+}
+
+/** Stands for a target that this release does nothing on: listed and planned as undone, refused when it is run. */
+function unsupportedUnit(operation: Operation, path: string, target: OperationTarget): Unit {
+  const refuse = async (): Promise<never> => {
+    const remedy = `Choose a target that it has: ${Object.keys(operation.units).join(', ')}`;
+    throw new MillraceError(
+      'ERR_OPERATION_TARGET',
+      `${path} does nothing on target "${target}" in this release`,
+      {
+        remedy,
+      },
+    );
+  };
+  const what = `nothing in this release does this on target ${target}`;
+  const steps = [{ step: 'unsupported', what, before: null, after: target, apply: refuse }];
+  return {
+    look: async () => ({ exists: false, steps, report: {}, undoSteps: () => undefined }),
+    verify: refuse,
+    missing: () => [],
+    standIn: null,
+  };
+}
 function stateOf(look: Look, missing: readonly string[], unfinished: UnfinishedMark | null): OperationState {
   if (unfinished !== null) return 'failed';
   if (look.steps.length > 0) return look.exists ? 'drifted' : 'absent';

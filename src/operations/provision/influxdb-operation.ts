@@ -19,8 +19,8 @@ export const influxdb: Operation = {
       standIn: 'counters at /metrics in the text form of Prometheus; no series are kept',
       missing: () => ['metric series'],
       holds: async () => null,
-      async verify({ site }) {
-        const { status, body } = await (await site.trial()).ask('/metrics');
+      async tried(_scope, trial) {
+        const { status, body } = await trial.ask('/metrics');
         const samples = String(body).match(/^millrace_\w+/gm)?.length ?? 0;
         expectThat(status === 200 && samples > 0, `/metrics answered ${status} with ${samples} samples`);
         return { samples };

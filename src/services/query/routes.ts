@@ -3,6 +3,7 @@ import { consoleRoutes } from './console-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { createMetrics } from './metrics.ts';
 import { describeApi } from './openapi.ts';
+import { operationRoutes } from './operation-routes.ts';
 import type { Pulse } from './pulse.ts';
 import { type ApiRoute, takesHtml } from './route.ts';
 import type { ServerOptions } from './server-options.ts';
@@ -11,7 +12,7 @@ import { TOPIC_ROUTES } from './topic-routes.ts';
 
 /** The one table of routes: those of the other files, and those that need the whole table or the options. */
 export function apiRoutes(
-  options: Pick<ServerOptions, 'backend' | 'meter' | 'version' | 'console'>,
+  options: Pick<ServerOptions, 'backend' | 'meter' | 'version' | 'console' | 'operations'>,
   pulse: Pulse,
 ): readonly ApiRoute[] {
   const metrics = createMetrics(options);
@@ -66,6 +67,7 @@ export function apiRoutes(
     ...SYSTEM_ROUTES,
     ...TOPIC_ROUTES,
     ...DATA_ROUTES,
+    ...operationRoutes(options.operations),
     ...consoleRoutes(pulse, options.console),
   ];
   return routes;

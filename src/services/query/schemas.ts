@@ -37,6 +37,7 @@ const COMPONENT = object({
   state: { type: 'string', enum: ['ok', 'degraded', 'failed'] },
   detail: TEXT,
 });
+const CHANGE = object({ step: TEXT, what: TEXT, before: TEXT_OR_NULL, after: TEXT_OR_NULL });
 const EVENT_ROW = {
   id: TEXT,
   outcome: { type: 'string', enum: ['emit', 'reject', 'drop', 'duplicate'] },
@@ -235,6 +236,77 @@ export const SCHEMAS = {
         records: COUNT,
         sizeBytes: COUNT,
         sha256: TEXT,
+      }),
+    ),
+  }),
+  Operations: object({ operations: list(ref('Operation')) }),
+  Operation: object({
+    path: TEXT,
+    title: TEXT,
+    does: TEXT,
+    target: { type: 'string', enum: ['embedded', 'host', 'external'] },
+    state: { type: 'string', enum: ['absent', 'drifted', 'partial', 'applied', 'failed'] },
+    needs: list(TEXT),
+    receipt: TEXT_OR_NULL,
+    missing: list(TEXT),
+  }),
+  OperationDescription: {
+    allOf: [
+      ref('Operation'),
+      object({
+        aliases: list(TEXT),
+        parameters: list(object({ original: TEXT, flag: TEXT_OR_NULL, because: TEXT })),
+        standIn: TEXT_OR_NULL,
+        changes: list(CHANGE),
+        observed: ANY_OBJECT,
+      }),
+    ],
+  },
+  Plan: object({
+    plan: list(object({ operation: TEXT, changes: list(CHANGE) })),
+    changes: COUNT,
+    environment: TEXT,
+    paths: list(TEXT),
+    configDigest: TEXT,
+    releaseDigest: TEXT,
+  }),
+  RunRequest: {
+    type: 'object',
+    properties: { paths: list(TEXT), jobs: list(TEXT), only: SWITCH },
+    required: ['paths'],
+  },
+  RunLine: {
+    description:
+      'An event of the run; the last line is its summary: receipts, changes, ok, and error where it failed.',
+    type: 'object',
+    additionalProperties: true,
+  },
+  Cancelled: object({ cancelled: SWITCH }),
+  Receipts: object({
+    receipts: list(
+      object({
+        id: TEXT,
+        operation: TEXT,
+        environment: TEXT,
+        startedAtMs: TIME,
+        durationMs: COUNT,
+        outcome: { type: 'string', enum: ['applied', 'unchanged', 'partial', 'failed'] },
+        configDigest: TEXT,
+        releaseDigest: TEXT,
+        observed: ANY_OBJECT,
+      }),
+    ),
+    runs: list(ANY_OBJECT),
+    intact: SWITCH,
+  }),
+  Checks: object({
+    checks: list(
+      object({
+        id: TEXT,
+        severity: { type: 'string', enum: ['block', 'warn'] },
+        ok: SWITCH,
+        found: TEXT,
+        remedy: TEXT,
       }),
     ),
   }),

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../core/event.ts';
 import type { IngestHandler } from '../ingest/ingest.ts';
 import type { IngestMeter } from '../ingest/meter.ts';
 import type { ConsoleFiles } from './console-files.ts';
+import type { OperationsApi } from './operations-api.ts';
 
 /** What the server is made with. */
 export interface ServerOptions {
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly version: JsonObject & { readonly version: string };
   /** The built console; without it `GET /` answers the list of routes to browsers too. */
   readonly console?: ConsoleFiles | undefined;
+  /** Answers the routes of operations; without it they answer 404. */
+  readonly operations?: OperationsApi | undefined;
   /** Server clock, epoch ms UTC. */
   nowMs(): number;
   /** Told of what should never happen; the request is answered 500. */

@@ -1,0 +1,48 @@
+import type { Settings } from '../config/environment.ts';
+import type { Config } from '../config/options.ts';
+import { ERRORS, type ErrorDocument, MillraceError } from '../core/errors.ts';
+import type { RunEvent } from '../core/operation-documents.ts';
+import { armFailpoint } from '../observability/failpoint.ts';
+import type { Release } from '../operations/engine/release.ts';
+import { everything, openOperations } from './compose-operations.ts';
+import { refuseTakenPort, refuseUnready } from './preflight.ts';
+
+/** What is brought up. */
+export interface BringUpSettings {
+  readonly settings: Settings;
+  /** With the port that will be listened on. */
+  readonly config: Config;
+  readonly print: (line: string) => void;
+  /** Cancels at the next boundary of a step. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs every operation of the environment before it is served. Where nothing is to be done it costs one look at
+ * everything and no lock. Throws what kept an operation from being applied and verified.
+ */
+export async function bringUp({ settings, config, print, signal }: BringUpSettings): Promise<Release> {
+  await refuseTakenPort(settings, config);
+  await refuseUnready(settings, config);
+  // Only those of operations: others are for the process that serves, and count from when it begins.
+  if (/^(operations|receipts)\./.test(config['debug.failpoint'])) armFailpoint(config['debug.failpoint']);
+  const opened = await openOperations({ settings, config, signal, emit: event => printEvent(event, print) });
+  const request = everything(config);
+  const plan = await opened.plan(request);
+  if (plan.changes === 0) print(`operations ${request.operations.length} in place`);
+  else {
+    const { error } = await opened.run(request);
+    if (error !== null) throw errorOf(error);
+  }
+  armFailpoint('');
+  return opened.scope.release;
+}
+
+function printEvent({ phase, operation, message }: RunEvent, print: (line: string) => void): void {
+  const isOfStep = phase === 'plan' || phase === 'apply';
+  print(`${phase.padEnd(8)}${isOfStep ? `${operation}: ${message}` : message}`);
+}
+
+function errorOf({ code, why, remedy }: ErrorDocument): MillraceError {
+  return new MillraceError(Object.hasOwn(ERRORS, code) ? code : 'ERR_INTERNAL', why, { remedy });
+}

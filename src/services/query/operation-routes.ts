@@ -1,0 +1,126 @@
+import { MillraceError } from '../../core/errors.ts';
+import { isObject } from '../../core/event.ts';
+import type { OperationsApi } from './operations-api.ts';
+import { type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
+
+const BODY_BYTES_MAX = 64 * 1024;
+const PATHS_MAX = 64;
+const RECEIPTS_MAX = 1000;
+const PATHS = {
+  path: { type: 'string', description: 'Paths as the command line takes them, comma list; none: all.' },
+} as const;
+
+/** Routes over the operations; they all need the token. */
+export function operationRoutes(api: OperationsApi | undefined): readonly ApiRoute[] {
+  const there = (): OperationsApi => {
+    if (api !== undefined) return api;
+    throw new MillraceError('ERR_NOT_FOUND', 'operations are not offered by this process');
+  };
+  return [...readRoutes(there), ...runRoutes(there)];
+}
+
+function readRoutes(there: () => OperationsApi): readonly ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/operations',
+      summary: "Lists the operations of the original's sequence with their state.",
+      access: 'operator',
+      answer: { type: 'application/json', schema: 'Operations', description: 'Every operation.' },
+      run: async () => ({ body: await there().list() }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/operation',
+      summary: "Describes one operation: needs, changes, and what became of the original's parameters.",
+      access: 'operator',
+      query: { path: { type: 'string', description: 'Its path, as the command line takes it. Required.' } },
+      answer: { type: 'application/json', schema: 'OperationDescription', description: 'The operation.' },
+      run: async (_context, request) => {
+        const [path] = pathsOf(request);
+        if (path === undefined) throw new MillraceError('ERR_REQUEST_INVALID', 'path is missing');
+        return { body: await there().describe(path) };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/plan',
+      summary: 'Tells exactly what a run would do; changes nothing.',
+      access: 'operator',
+      query: PATHS,
+      answer: { type: 'application/json', schema: 'Plan', description: 'The plan.' },
+      run: async (_context, request) => ({ body: await there().plan(pathsOf(request)) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/receipts',
+      summary: 'Tells what operations did, newest first.',
+      access: 'operator',
+      query: {
+        limit: {
+          type: 'integer',
+          minimum: 1,
+          maximum: RECEIPTS_MAX,
+          default: 100,
+          description: 'Most receipts and most runs of the answer.',
+        },
+      },
+      answer: { type: 'application/json', schema: 'Receipts', description: 'Receipts and runs.' },
+      run: async (_context, { query }) => ({ body: await there().receipts(Number(query['limit'])) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/doctor',
+      summary: 'Checks machine, configuration, data and the running environment.',
+      access: 'operator',
+      answer: { type: 'application/json', schema: 'Checks', description: 'Every check with its remedy.' },
+      run: async () => ({ body: await there().doctor() }),
+    },
+  ];
+}
+
+function runRoutes(there: () => OperationsApi): readonly ApiRoute[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/run',
+      summary: 'Runs operations with what they need; answers line by line as it goes on.',
+      access: 'operator',
+      body: { type: 'application/json', schema: 'RunRequest', bytesMax: BODY_BYTES_MAX },
+      answer: { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' },
+      run: async (_context, { body }) => ({ type: NDJSON, body: await there().run(requestOf(body)) }),
+    },
+    {
+      method: 'POST',
+      path: '/v1/run/cancel',
+      summary: 'Cancels the run that was started here, at the next boundary of a step.',
+      access: 'operator',
+      answer: { type: 'application/json', schema: 'Cancelled', description: 'False where none is underway.' },
+      run: async () => ({ body: { cancelled: there().cancel() } }),
+    },
+  ];
+}
+
+function pathsOf({ query }: ApiRequest): readonly string[] {
+  const text = query['path'];
+  return typeof text === 'string' ? text.split(',').filter(path => path !== '') : [];
+}
+
+function requestOf(body: Buffer) {
+  let document: unknown;
+  try {
+    document = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new MillraceError('ERR_REQUEST_INVALID', 'the body is not JSON');
+  }
+  const { paths, jobs = [], only = false } = isObject(document) ? document : {};
+  if (!isTexts(paths) || paths.length === 0) {
+    throw new MillraceError('ERR_REQUEST_INVALID', `paths must be 1 to ${PATHS_MAX} texts`);
+  }
+  if (!isTexts(jobs)) throw new MillraceError('ERR_REQUEST_INVALID', 'jobs must be a list of texts');
+  return { paths, jobs, only: only === true };
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length <= PATHS_MAX && value.every(text => typeof text === 'string');
+}
