@@ -6,6 +6,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: () => Promise<rea
   ingest: () => import('./ingest.ts'),
   pipeline: () => import('./pipeline.ts'),
   dedup: () => import('./dedup.ts'),
+  'dedup-redis': () => import('./dedup-redis.ts'),
 };
 
 const wanted = process.argv.slice(2);

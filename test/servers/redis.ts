@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -82,12 +82,23 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     await exit;
   };
   const start = async (isAwaited = true) => {
-    child = spawn(binary, [file], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const output = createWriteStream(log, { flags: 'a' });
-    child.stdout?.pipe(output);
+    const output = openSync(log, 'a');
+    child = spawn(binary, [file], { stdio: ['ignore', output, output] });
+    closeSync(output);
     if (isAwaited) await waitUntilReady(child, address, log);
   };
-  await start();
+  const stop = async () => {
+    process.off('exit', killAtExit);
+    await kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  };
+  // A test that fails before it can stop the server must not leave it behind.
+  const killAtExit = () => child?.kill('SIGKILL');
+  process.once('exit', killAtExit);
+  await start().catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   return {
     address,
     kill,
@@ -95,10 +106,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     pause: signal => {
       child?.kill(signal);
     },
-    async stop() {
-      await kill('SIGKILL');
-      rmSync(directory, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 

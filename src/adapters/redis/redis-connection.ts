@@ -51,9 +51,12 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
   client.on('error', (error: Error) => {
     lastError = error;
   });
+  client.on('ready', () => {
+    lastError = undefined;
+  });
   const failure = (error: unknown): MillraceError => {
-    if (isReply(error) || lastError === undefined) return redisError(error, place);
-    return redisError(lastError, place);
+    const isSaid = error instanceof MillraceError || isReply(error);
+    return redisError(isSaid ? error : (lastError ?? 'the connection is lost'), place);
   };
   const send = async (commands: readonly RedisCommand[]): Promise<readonly unknown[]> => {
     const pipeline = client.pipeline();
