@@ -4,6 +4,7 @@ import type {
   QueryDocument,
   StatusDocument,
   TailDocument,
+  TopicsDocument,
 } from '../../src/core/documents.ts';
 import type { LoadReport } from './load.ts';
 import type { Millrace } from './millrace.ts';
@@ -11,6 +12,7 @@ import type { Millrace } from './millrace.ts';
 const PAGE = 5000;
 
 interface Stored {
+  readonly partition: number;
   readonly offset: number;
   readonly mid: string;
 }
@@ -25,6 +27,7 @@ export async function assertNothingLostOrDoubled(millrace: Millrace, report: Loa
   const failed = await readTopic(millrace, 'telemetry.failed');
   assertHolds('druid.events.telemetry', good, report.valid);
   assertHolds('telemetry.failed', failed, report.invalid);
+  assertOrdered(good);
 
   const rows = await query(
     millrace,
@@ -58,20 +61,39 @@ function assertHolds(topic: string, stored: readonly Stored[], acknowledged: Rea
   assert.deepEqual(missing.slice(0, 5), [], `${missing.length} acknowledged events missing in ${topic}`);
 }
 
+/** Events that came in one batch and went to one partition stand there in the order of the batch. */
+function assertOrdered(stored: readonly Stored[]): void {
+  const last = new Map<string, number>();
+  for (const { partition, mid } of stored) {
+    const [, batch, index] = /^(.*)-(\d+)$/.exec(mid)!;
+    const key = `${partition} ${batch}`;
+    assert.ok((last.get(key) ?? -1) < Number(index), `${mid} stands before an earlier one of its batch`);
+    last.set(key, Number(index));
+  }
+}
+
 async function readTopic(millrace: Millrace, topic: string): Promise<Stored[]> {
+  const { topics } = (await (await millrace.fetch('/v1/topics')).json()) as TopicsDocument;
+  const name = `${millrace.environment}.${topic}`;
+  const { partitions } = topics.find(entry => entry.topic === name)!;
+  const read = partitions.map(({ partition }) => readPartition(millrace, name, partition));
+  return (await Promise.all(read)).flat();
+}
+
+async function readPartition(millrace: Millrace, topic: string, partition: number): Promise<Stored[]> {
   const records: Stored[] = [];
-  // Ends at the end of the topic.
+  // Ends at the end of the partition.
   while (true) {
     const fromOffset = records.length === 0 ? 0 : records.at(-1)!.offset + 1;
     const response = await millrace.fetch(
-      `/v1/topics/${topic}/records?partition=0&fromOffset=${fromOffset}&limit=${PAGE}`,
+      `/v1/topics/${topic}/records?partition=${partition}&fromOffset=${fromOffset}&limit=${PAGE}`,
     );
     assert.equal(response.status, 200, topic);
     const lines = (await response.text()).split('\n').filter(line => line !== '');
     if (lines.length === 0) return records;
     for (const line of lines) {
       const record = JSON.parse(line) as TailDocument;
-      records.push({ offset: record.offset, mid: (record.value as { mid: string }).mid });
+      records.push({ partition, offset: record.offset, mid: (record.value as { mid: string }).mid });
     }
   }
 }
@@ -91,7 +113,7 @@ async function assertArchived(millrace: Millrace, records: Record<string, number
   ]);
   for (const [topic, count] of Object.entries(records)) {
     const archived = objects
-      .filter(object => object.topic === `local.${topic}`)
+      .filter(object => object.topic === `${millrace.environment}.${topic}`)
       .reduce((sum, { records: n }) => sum + n, 0);
     assert.equal(archived, count, `the archive holds each record of ${topic} once`);
   }
