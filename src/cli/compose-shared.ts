@@ -45,9 +45,9 @@ export async function openSharedParts(settings: PartsSettings): Promise<Pipeline
 /** Says what is wrong with Redis before anything relies on it; what is only unwise goes to the log. */
 async function needRedis(config: Config, logger: Logger): Promise<void> {
   const { findings, version } = await checkConfiguredRedis(config);
-  for (const { severity, problem, remedy } of findings) {
+  for (const { code, severity, problem, remedy } of findings) {
     if (severity === 'error') {
-      throw new MillraceError('ERR_STORE_RIGHTS', `${version} at ${config['redis.host']}: ${problem}`, {
+      throw new MillraceError(code, `${version} at ${config['redis.host']}: ${problem}`, {
         remedy,
       });
     }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { MillraceError } from '../../core/errors.ts';
+import { type ErrorCode, MillraceError } from '../../core/errors.ts';
 import {
   connectRedis,
   type RedisAddress,
@@ -17,6 +17,8 @@ export interface RedisCheckOptions extends RedisAddress {
 
 /** Something about the server that an operator should know. */
 export interface RedisFinding {
+  /** What an error is called: that of the refusal, or ERR_NOT_READY for a server that is set up wrongly. */
+  readonly code: ErrorCode;
   /** `error`: the pipeline would lose its guarantees, or stop; `warning`: it would lose something in a bad case. */
   readonly severity: 'error' | 'warning';
   readonly problem: string;
@@ -76,6 +78,7 @@ async function readInfo(redis: RedisConnection): Promise<Info | MillraceError> {
 
 function unread(error: MillraceError): RedisFinding {
   return {
+    code: error.code,
     severity: 'warning',
     problem: `version, eviction and persistence cannot be checked: ${error.why}`,
     remedy: 'Grant the user +info.',
@@ -90,7 +93,7 @@ function versionOf(info: Info): string {
 function findingsOf(info: Info, holdsMarks: boolean): readonly RedisFinding[] {
   const findings: RedisFinding[] = [];
   const add = (severity: RedisFinding['severity'], problem: string, remedy: string) =>
-    findings.push({ severity, problem, remedy });
+    findings.push({ code: 'ERR_NOT_READY', severity, problem, remedy });
   const [major = 0, minor = 0] = (info.get('redis_version') ?? '').split('.').map(Number);
   if (major < VERSION_MIN[0] || (major === VERSION_MIN[0] && minor < VERSION_MIN[1])) {
     add(
@@ -139,7 +142,7 @@ async function tryCalls(
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       const problem = `${error.message}: ${error.why}`;
-      findings.set(problem, { severity: 'error', problem, remedy: error.remedy });
+      findings.set(problem, { code: error.code, severity: 'error', problem, remedy: error.remedy });
     }
   }
   return [...findings.values()];
