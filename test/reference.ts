@@ -1,4 +1,5 @@
-import { COMMANDS, type CommandSpec, GLOBAL_OPTIONS } from '../src/cli/command-list.ts';
+import { COMMANDS, GLOBAL_OPTIONS } from '../src/cli/command-list.ts';
+import type { CommandSpec } from '../src/cli/command-spec.ts';
 import { OPTIONS, type OptionKey, type OptionSpec } from '../src/config/options.ts';
 import { variableOf } from '../src/config/variables.ts';
 import { ERRORS, type ErrorKind } from '../src/core/errors.ts';

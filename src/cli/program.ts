@@ -3,7 +3,8 @@ import { readSettings } from '../config/environment.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { MillraceError } from '../core/errors.ts';
 import { Call } from './call.ts';
-import { COMMANDS, type CommandSpec, GLOBAL_OPTIONS, GROUPS } from './command-list.ts';
+import { COMMANDS, GLOBAL_OPTIONS, GROUPS } from './command-list.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { openOutput } from './output.ts';
 
 const ABOUT =
