@@ -110,7 +110,9 @@ async function withLock<T>(site: OpenSite, settings: Settings, work: () => Promi
   await mkdir(join(operations, 'unfinished'), { recursive: true, mode: 0o700 });
   const owner = await takeOwnership(operations, 'run');
   try {
-    await site.host.remove(join(operations, 'trial'));
+    for (const name of await site.host.list(operations)) {
+      if (/^(trial$|scratch-)/.test(name)) await site.host.remove(join(operations, name));
+    }
     return await work();
   } finally {
     await site.close();

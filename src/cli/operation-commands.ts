@@ -10,7 +10,7 @@ const RUN_OPTIONS = [
   ['--host <host>', 'only this host'],
 ] as const;
 
-/** The commands that bring an environment up, change it and look at what was done. */
+/** The commands over operations, in the order of `--help`. */
 export const OPERATION_COMMANDS: readonly CommandSpec[] = [
   {
     path: 'operations list',

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { openReceiptFile } from '../../src/adapters/receipts/receipt-file.ts';
+import { composeSite } from '../../src/cli/compose-site.ts';
+import { readSettings } from '../../src/config/environment.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { MillraceError } from '../../src/core/errors.ts';
+import type { RunEvent } from '../../src/core/operation-documents.ts';
+import { defineUnit, type Operation, type Scope } from '../../src/operations/engine/operation.ts';
+import { makePlan } from '../../src/operations/engine/plan.ts';
+import { type RunDeps, runPlan } from '../../src/operations/engine/run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-engine-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What operations of a test have changed, and what they were asked. */
+class World {
+  readonly done = new Set<string>();
+  readonly broken = new Set<string>();
+  readonly events: RunEvent[] = [];
+  readonly cancelled = new AbortController();
+  readonly scope: Scope;
+  readonly deps: RunDeps;
+
+  constructor(name: string, operations: (world: World) => readonly Operation[]) {
+    const settings = readSettings({ data: join(folder, name) }, {});
+    const { config } = loadConfig(settings);
+    const site = composeSite(settings, config, () => undefined);
+    mkdirSync(join(site.paths.operations, 'unfinished'), { recursive: true });
+    const release = {
+      id: 'r',
+      version: '0',
+      digest: 'd',
+      artifacts: [],
+      schemasDigest: 's',
+      node: process.version,
+    };
+    this.scope = { environment: 'local', config, release, site, jobs: [] };
+    let lastId = 0;
+    this.deps = {
+      operations: operations(this),
+      scope: this.scope,
+      receipts: openReceiptFile(join(site.paths.operations, 'receipts.jsonl')),
+      configDigest: 'c',
+      who: 'tester',
+      hostName: 'here',
+      signal: this.cancelled.signal,
+      nowMs: Date.now,
+      newId: () => String(++lastId),
+      emit: event => this.events.push(event),
+    };
+  }
+
+  /** An operation of two steps; `broken` makes its second one, or its verification, fail. */
+  operation(name: string, needs: readonly string[] = []): Operation {
+    const step = (step: string) => ({
+      step,
+      what: `make ${name} ${step}`,
+      before: null,
+      after: 'there',
+      apply: async () => {
+        if (this.broken.has(`${name}.${step}`)) throw new MillraceError('ERR_HOST_COMMAND', `${name} broke`);
+        this.done.add(`${name}.${step}`);
+      },
+    });
+    const unit = defineUnit<readonly string[]>({
+      observe: async () => ['first', 'second'].filter(part => this.done.has(`${name}.${part}`)),
+      exists: observed => observed.length > 0,
+      plan: observed => ['first', 'second'].filter(part => !observed.includes(part)).map(step),
+      report: observed => ({ parts: observed }),
+      verify: async () => {
+        if (this.broken.has(`${name}.verify`))
+          throw new MillraceError('ERR_VERIFY_FAILED', `${name} is dead`);
+        return { works: true };
+      },
+    });
+    return {
+      folder: 'Provision',
+      name,
+      title: name,
+      does: `${name}.`,
+      needs: needs.map(need => `Provision/${need}`),
+      parameters: [],
+      target: () => 'embedded',
+      units: { embedded: unit },
+    };
+  }
+
+  async run(names?: readonly string[], only = false) {
+    const { operations } = this.deps;
+    const chosen = operations.filter(({ name }) => names === undefined || names.includes(name));
+    const plan = await makePlan({ paths: [], operations: chosen, only }, operations, this.scope);
+    return runPlan(plan, this.deps);
+  }
+
+  ended(outcome: string): readonly string[] {
+    const done = this.events.filter(event => event.phase === 'done' && event.outcome === outcome);
+    return done.map(({ operation }) => operation.split('/').at(-1) ?? '').sort();
+  }
+}
+
+describe('the engine', () => {
+  it('works levels off in order, what is needed first', async () => {
+    const world = new World('order', w => [
+      w.operation('C', ['B']),
+      w.operation('B', ['A']),
+      w.operation('A'),
+    ]);
+    const { ok, changes } = await world.run(['C']);
+    assert.deepEqual([ok, changes], [true, 6]);
+    assert.deepEqual(
+      [...world.done].map(text => text[0]),
+      ['A', 'A', 'B', 'B', 'C', 'C'],
+    );
+    assert.equal((await world.run()).changes, 0);
+  });
+
+  it('starts no dependant of what failed, lets siblings finish, and goes on there the next time', async () => {
+    const world = new World('failing', w => [w.operation('A'), w.operation('B'), w.operation('C', ['A'])]);
+    world.broken.add('A.second');
+    const failed = await world.run();
+    assert.deepEqual([failed.ok, failed.error?.code], [false, 'ERR_HOST_COMMAND']);
+    assert.deepEqual([world.ended('failed'), world.ended('applied')], [['A'], ['B']]);
+    assert.deepEqual(failed.receipts.map(({ outcome }) => outcome).sort(), ['applied', 'failed']);
+    const plan = await makePlan(
+      { paths: [], operations: world.deps.operations, only: false },
+      world.deps.operations,
+      world.scope,
+    );
+    assert.deepEqual(
+      plan.levels.flat().map(({ operation, state }) => [operation.name, state]),
+      [
+        ['A', 'failed'],
+        ['B', 'applied'],
+        ['C', 'absent'],
+      ],
+    );
+    world.broken.clear();
+    const mended = await world.run();
+    assert.deepEqual([mended.ok, mended.changes], [true, 3]);
+  });
+
+  it('verifies again what was changed and not seen working, although nothing is left to change', async () => {
+    const world = new World('unverified', w => [w.operation('A')]);
+    world.broken.add('A.verify');
+    assert.equal((await world.run()).error?.code, 'ERR_VERIFY_FAILED');
+    const again = await world.run();
+    assert.deepEqual([again.ok, again.changes, again.receipts[0]?.changes[0]?.step], [false, 1, 'verify']);
+    world.broken.clear();
+    assert.deepEqual([(await world.run()).ok, (await world.run()).changes], [true, 0]);
+  });
+
+  it('fails an operation whose steps did not bring about what they promised', async () => {
+    const world = new World('lying', w => {
+      const lying = w.operation('A');
+      const unit = defineUnit<null>({
+        observe: async () => null,
+        exists: () => false,
+        plan: () => [
+          { step: 's', what: 'pretend', before: null, after: 'there', apply: async () => undefined },
+        ],
+        report: () => ({}),
+        verify: async () => ({}),
+      });
+      return [{ ...lying, units: { embedded: unit } }];
+    });
+    const { error } = await world.run();
+    assert.deepEqual(
+      [error?.code, /s: absent, not there/.test(error?.why ?? '')],
+      ['ERR_VERIFY_FAILED', true],
+    );
+  });
+
+  it('ends a cancelled run before its next step, and says so', async () => {
+    const world = new World('cancelled', w => [w.operation('A')]);
+    const first = world.deps.emit;
+    Object.assign(world.deps, {
+      emit: (event: RunEvent) => {
+        first(event);
+        if (event.phase === 'apply') world.cancelled.abort();
+      },
+    });
+    assert.equal((await world.run()).error?.code, 'ERR_RUN_CANCELLED');
+    assert.deepEqual([...world.done], ['A.first']);
+  });
+
+  it('refuses with only what its needs are not in place for, and a target that it has nothing for', async () => {
+    const world = new World('refused', w => [
+      w.operation('A'),
+      w.operation('B', ['A']),
+      { ...w.operation('H'), target: () => 'host' as const },
+    ]);
+    await assert.rejects(world.run(['B'], true), { code: 'ERR_NEEDS_UNMET' });
+    assert.equal((await world.run(['H'])).error?.code, 'ERR_OPERATION_TARGET');
+  });
+
+  it('writes receipts that end at the same time one after another', async () => {
+    const names = Array.from({ length: 24 }, (_, index) => `N${index}`);
+    const world = new World('many', w => names.map(name => w.operation(name)));
+    await world.run();
+    const { entries, intact } = await world.deps.receipts.read();
+    assert.deepEqual([entries.length, intact], [25, true]);
+  });
+});

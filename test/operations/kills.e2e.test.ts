@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import type { PlanDocument } from '../../src/core/operation-documents.ts';
+import { ALL, CommandLine, fingerprint } from './command-line.ts';
+
+/** Where a run may die: before and after everything it makes durable. */
+const FAILPOINTS = [
+  'operations.afterMark',
+  'operations.beforeStep',
+  'operations.afterStep',
+  'operations.beforeVerify',
+  'operations.afterVerify',
+  'operations.beforeReceipt',
+  'operations.afterReceipt',
+  'operations.afterUnmark',
+  'operations.beforeRecord',
+  'operations.afterRecord',
+  'receipts.half',
+];
+
+/** All 30 with MILLRACE_TEST_KILLS=30; MILLRACE_TEST_SEED repeats a run. */
+const KILLS = Number(process.env['MILLRACE_TEST_KILLS'] ?? 8);
+const SEED = Number(process.env['MILLRACE_TEST_SEED'] ?? Date.now() % 1_000_000);
+
+const line = new CommandLine();
+after(() => line.remove());
+
+describe(`a run that is killed, ${KILLS} times, seed ${SEED}`, () => {
+  it('goes on where it was cut off, and ends as one that was not', async () => {
+    const dice = diceOf(SEED);
+    let killed = 0;
+    for (let round = 0; killed < KILLS; round++) {
+      assert.ok(round < 20 * KILLS, `${killed} of ${KILLS} kills happened`);
+      const failpoint = `${FAILPOINTS[Math.floor(dice() * FAILPOINTS.length)]}:${Math.floor(dice() * 12)}`;
+      const env = { MILLRACE_OPERATIONS_TRIAL: 'off', MILLRACE_DEBUG_FAILPOINT: failpoint };
+      const { signal, status, stderr } = await line.run(['run', ...ALL, '--json'], env);
+      const what = `${failpoint} (seed ${SEED}, round ${round})`;
+      if (signal === 'SIGKILL') killed += 1;
+      else assert.equal(status, 0, `${what}: ${stderr}`);
+      await looksWithoutTrace(what);
+      // What is there holds: a run that ends makes the plan empty, and begins anew from nothing.
+      if (signal !== 'SIGKILL') await line.run(['uninstall']);
+    }
+    const last = await line.operate(ALL);
+    assert.equal(last.ended.status, 0, `seed ${SEED}: ${last.ended.stdout}`);
+    assert.equal((await line.plan()).changes, 0);
+    assert.equal((await line.receipts()).intact, true);
+    assert.equal((await line.operate(ALL)).summary.changes, 0);
+  });
+});
+
+/** A plan after a kill changes nothing, and the receipts are whole. */
+async function looksWithoutTrace(what: string): Promise<void> {
+  const before = withoutScratch();
+  const plan = await line.json<PlanDocument>(['plan']);
+  assert.ok(plan.changes >= 0);
+  assert.deepEqual(withoutScratch(), before, what);
+  assert.equal((await line.receipts()).intact, true, what);
+}
+
+/** A query that the killed run had begun ends by itself a moment later, in a folder of its own. */
+function withoutScratch(): object {
+  const rows = Object.entries(fingerprint(line.data));
+  return Object.fromEntries(rows.filter(([path]) => !path.includes('/scratch-')));
+}
+
+/** Mulberry32: the same seed, the same kills. */
+function diceOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
