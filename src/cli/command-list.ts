@@ -1,12 +1,7 @@
 import type { CommandSpec } from './command-spec.ts';
 import { OPERATION_COMMANDS } from './operation-commands.ts';
 
-<<<<<<< HEAD
-
 import { SCHEMA_COMMANDS } from './schema-commands.ts';
-
-=======
->>>>>>> operations
 
 /** The flags of every command, before it or after. */
 export const GLOBAL_OPTIONS = [
