@@ -8,8 +8,10 @@ import { configWith } from '../servers/servers.ts';
 export const DONE = { exitCode: 0, stdout: '', stderr: '' } as const;
 
 /** A host in memory that has what the servers need, and an environment on it. */
-export function memoryServers(overrides: Partial<Config>): { host: MemoryHost; context: ServersContext } {
-  const host = new MemoryHost();
+export function memoryServers(
+  overrides: Partial<Config>,
+  host = new MemoryHost(),
+): { readonly host: MemoryHost; readonly context: ServersContext } {
   const context: ServersContext = {
     host,
     config: configWith({ 'host.portBase': 21_000, ...overrides }),

@@ -78,6 +78,8 @@ function zookeeperKeys({ id, zookeeper }: BrokerSettings, client: string) {
 /** log4j 2, which Kafka 4 logs with. */
 export const LOG4J2_TEXT = lines({
   status: 'error',
+  // Else the last words of a broker that is stopped are lost.
+  shutdownHook: 'disable',
   'rootLogger.level': 'info',
   'rootLogger.appenderRef.console.ref': 'Console',
   'appender.console.type': 'Console',

@@ -120,7 +120,9 @@ function lineDifference(found: string, wanted: string): Difference {
   const [before, after] = [found.trimEnd().split('\n'), wanted.trimEnd().split('\n')];
   const only = (lines: readonly string[], others: readonly string[]) =>
     cut(lines.filter(line => !others.includes(line)));
-  return { before: only(before, after) || '(other order)', after: only(after, before) || '(lines fewer)' };
+  const [removed, added] = [only(before, after), only(after, before)];
+  if (removed === '' && added === '') return { before: 'in another order', after: 'in order' };
+  return { before: removed || '(no such line)', after: added || '(no such line)' };
 }
 
 function cut(lines: readonly string[]): string {

@@ -3,267 +3,198 @@ import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import { type LocatedSoftware, locateDebian } from './debian-packages.ts';
 import { filePart, folderPart, type ManagedFile, readSecret, secretPart } from './managed-file.ts';
-import type { Part } from './part.ts';
+import { clusterPart, reachPart, rolePart } from './postgres-parts.ts';
+import { ADMIN, describeLogin, type PostgresPlace, queryAs } from './postgres-query.ts';
 import { untilAnswered } from './ready.ts';
 import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
 import { processPart, type ServerProcess } from './server-process.ts';
 
+const NAME = 'postgres';
 const BIN = 'usr/lib/postgresql/15/bin';
 const SOFTWARE = {
   name: 'postgresql-15',
+  // After the two that hold the programs, the libraries that a plain system lacks. The one for compiled queries
+  // (107 MB) is left out: they are switched off.
   packages: [
     'postgresql-15',
     'postgresql-client-15',
     'libpq5',
-    'libicu72',
-    'libxml2',
-    'libxslt1.1',
     'libldap-2.5-0',
     'libsasl2-2',
+    'libxml2',
+    'libxslt1.1',
+    'libicu72',
+    'libgssapi-krb5-2',
+    'libkrb5-3',
+    'libk5crypto3',
+    'libkrb5support0',
+    'libkeyutils1',
   ],
-  program: join(BIN, 'postgres'),
+  program: `${BIN}/postgres`,
 };
-const NAME = 'postgres';
-const ADMIN = 'postgres';
-const COMMAND_MS_MAX = 60_000;
 
-/** Where the parts of one server lie. */
-interface Layout {
-  readonly folder: string;
-  readonly data: string;
-  readonly port: number;
-  /** The OS user that it runs as; undefined for the login. PostgreSQL refuses to run as root. */
-  readonly runsAs: string | undefined;
-  readonly adminSecret: string;
-  readonly secret: string;
-  readonly user: string;
-  readonly database: string;
-  readonly software: LocatedSoftware;
-}
-
-/** PostgreSQL on a host: Debian's 15, loopback, logins by SCRAM, a role for the pipeline that owns its database. */
-export async function postgresServer(context: ServerContext): Promise<Server> {
-  const layout = await layoutOf(context);
-  const owner = layout.runsAs === undefined ? {} : { owner: layout.runsAs };
-  const { settings, logins } = filesOf(layout);
-  const wait = { processes: [NAME], deadlineMs: READY_MS_MAX };
+/**
+ * PostgreSQL on a host: Debian's 15, loopback by password (scram-sha-256) only, as a user of its own where we are
+ * root. The pipeline's role owns its database and may create the role that reads it; it is no superuser.
+ */
+export async function postgresServer({ host, place, config }: ServerContext): Promise<Server> {
+  const { isRoot, user: login } = await host.facts();
+  const software = await locateDebian(host, place.cache, SOFTWARE);
+  // It refuses to run as root.
+  const user = isRoot ? 'postgres' : login;
+  const postgres = describePlace({ host, place, config }, { user, software });
+  const { settings, access, process } = describeProcess(postgres);
+  const { port } = postgres;
+  const reached = (from: Host, signal: AbortSignal) =>
+    untilAnswered(from, { processes: [NAME], deadlineMs: READY_MS_MAX, signal }, () =>
+      queryAs(from, postgres, ADMIN, 'SELECT 1'),
+    );
   return {
     name: NAME,
     parts: [
-      ...layout.software.parts,
-      folderPart('folder', layout.folder, { mode: 0o700, ...owner }),
-      secretPart('admin-secret', 'draw the password of the superuser', layout.adminSecret),
-      secretPart('secret', `draw the password of ${layout.user}`, layout.secret),
-      clusterPart(layout),
+      ...software.parts,
+      reachPart(postgres, { isOtherUser: user !== login, root: place.root }),
+      folderPart('folder', postgres.folder, { mode: 0o711 }),
+      secretPart('admin-secret', `draw the password of ${ADMIN}`, postgres.adminSecretFile),
+      secretPart('secret', `draw the password of ${postgres.role}`, postgres.secretFile),
+      filePart(passwordsFile(postgres)),
+      clusterPart(postgres),
       filePart(settings),
-      filePart(logins),
-      processPart('PostgreSQL', [processOf(layout, [settings, logins])], async (host, _started, signal) => {
-        await untilAnswered(host, { ...wait, signal }, () => makeDatabase(host, layout));
-      }),
+      filePart(access),
+      processPart(
+        'PostgreSQL',
+        [process],
+        async (from, _started, signal) => void (await reached(from, signal)),
+      ),
+      rolePart(postgres),
     ],
     processes: [NAME],
-    verify: host => untilAnswered(host, wait, () => describe(host, layout)),
+    verify: from =>
+      untilAnswered(from, { processes: [NAME], deadlineMs: READY_MS_MAX }, async () => {
+        const { version } = await describeLogin(from, postgres);
+        return `PostgreSQL ${version} on 127.0.0.1:${port}`;
+      }),
     bindings: {
       'postgres.host': '127.0.0.1',
-      'postgres.port': layout.port,
-      'postgres.username': layout.user,
-      'postgres.database': layout.database,
-      'postgres.password': `file:${layout.secret}`,
+      'postgres.port': port,
       'postgres.tls': false,
+      'postgres.username': postgres.role,
+      'postgres.database': postgres.database,
+      'postgres.password': `file:${postgres.secretFile}`,
     },
   };
 }
 
-async function layoutOf({ host, place, config }: ServerContext): Promise<Layout> {
+function describePlace(
+  { place, config }: ServerContext,
+  { user, software }: { readonly user: string; readonly software: LocatedSoftware },
+): PostgresPlace {
   const folder = join(place.root, 'servers', NAME);
+  const secrets = join(place.root, 'secrets');
   return {
     folder,
     data: join(folder, 'data'),
     port: place.ports.portOf('postgres'),
-    runsAs: (await host.facts()).isRoot ? await serviceUser(host) : undefined,
-    adminSecret: join(place.root, 'secrets/postgres-admin'),
-    secret: join(place.root, 'secrets', NAME),
-    user: config['postgres.username'],
-    database: config['postgres.database'],
-    software: await locateDebian(host, place.cache, SOFTWARE),
+    user,
+    env: software.env,
+    programOf: name => software.pathOf(`${BIN}/${name}`),
+    passwordsFile: join(secrets, 'postgres-passwords'),
+    adminSecretFile: join(secrets, 'postgres-admin'),
+    secretFile: join(secrets, NAME),
+    role: checkName('postgres.username', config['postgres.username'], ADMIN),
+    database: checkName('postgres.database', config['postgres.database'], 'postgres'),
   };
 }
 
-function filesOf(layout: Layout): { readonly settings: ManagedFile; readonly logins: ManagedFile } {
-  const rights = { mode: 0o600, ...(layout.runsAs === undefined ? {} : { owner: layout.runsAs }) };
-  return {
-    settings: {
-      step: 'config',
-      what: 'write the configuration of PostgreSQL',
-      path: join(layout.folder, 'postgresql.conf'),
-      rights,
-      content: async () => configText(layout),
-    },
-    logins: {
-      step: 'logins',
-      what: 'write who may log in to PostgreSQL',
-      path: join(layout.folder, 'pg_hba.conf'),
-      rights,
-      content: async () => LOGINS,
-    },
+function describeProcess(postgres: PostgresPlace): {
+  readonly settings: ManagedFile;
+  readonly access: ManagedFile;
+  readonly process: ServerProcess;
+} {
+  const { data, port, user, folder } = postgres;
+  const rights = { mode: 0o600, owner: user };
+  const settings: ManagedFile = {
+    step: 'config',
+    what: 'write the configuration of PostgreSQL',
+    path: join(data, 'postgresql.conf'),
+    rights,
+    content: async () => configText(port),
   };
-}
-
-function processOf(layout: Layout, files: readonly ManagedFile[]): ServerProcess {
-  const { folder, data, port, software, runsAs } = layout;
-  return {
+  const access: ManagedFile = {
+    step: 'access',
+    what: 'write who may log in to PostgreSQL',
+    path: join(data, 'pg_hba.conf'),
+    rights,
+    content: async () => ACCESS_TEXT,
+  };
+  const process: ServerProcess = {
     spec: {
       name: NAME,
-      argv: [software.pathOf(SOFTWARE.program), '-D', data, '-c', `config_file=${files[0]?.path}`],
-      cwd: folder,
-      env: software.env,
+      argv: [postgres.programOf('postgres'), '-D', data],
+      env: { ...postgres.env, HOME: data },
+      user,
       logFile: join(folder, 'postgres.log'),
-      // The fast stop: connections end, what was committed is written.
+      // The fast one: sessions are ended, nothing is lost.
       stopSignal: 'SIGINT',
-      stopMsMax: 10_000,
-      ...(runsAs === undefined ? {} : { user: runsAs }),
+      stopMsMax: 12_000,
     },
-    files,
+    files: [settings, access],
     ports: [port],
   };
+  return { settings, access, process };
 }
 
-/** What answers the pipeline's user; throws where it is not as it should be. */
-async function describe(host: Host, layout: Layout): Promise<string> {
-  const sql = 'SELECT current_setting($$server_version$$), current_setting($$server_encoding$$)';
-  const { user, database, secret, port } = layout;
-  const [version, encoding] = (await runSql(host, layout, { user, database, secret, sql })).trim().split('|');
-  if (encoding !== 'UTF8') throw new MillraceError('ERR_NOT_READY', `its encoding is ${encoding}, not UTF8`);
-  return `PostgreSQL ${version?.split(' ')[0]} on 127.0.0.1:${port}`;
-}
-
-/** The user of Debian's package where it is there, else the one that every system has for services. */
-async function serviceUser(host: Host): Promise<string> {
-  const { exitCode } = await host.exec(['id', '-u', 'postgres'], { timeoutMs: COMMAND_MS_MAX });
-  return exitCode === 0 ? 'postgres' : 'nobody';
-}
-
-/** The data folder, as PostgreSQL's own tool makes it. */
-function clusterPart(layout: Layout): Part {
-  const { data, folder, runsAs, software, adminSecret } = layout;
+/** What the clients that we start read passwords from: they stand in no argument and no variable. */
+function passwordsFile({ passwordsFile: path, ...postgres }: PostgresPlace): ManagedFile {
+  const { port, role, secretFile, adminSecretFile } = postgres;
   return {
-    step: 'cluster',
-    what: 'create the data folder of PostgreSQL',
-    observe: async host =>
-      (await host.stat(join(data, 'PG_VERSION'))) === undefined
-        ? { before: null, after: 'an empty cluster' }
-        : undefined,
-    async apply({ host, signal }) {
-      // Half of a cluster, left by a run that was cut off, is of no use.
-      await host.remove(data);
-      const owner = runsAs === undefined ? {} : { owner: runsAs };
-      const passwordFile = join(folder, 'initial-password');
-      await host.put(passwordFile, `${await readSecret(host, adminSecret)}\n`, { mode: 0o600, ...owner });
-      try {
-        await run(
-          host,
-          [
-            software.pathOf(join(BIN, 'initdb')),
-            ...['-D', data, '-U', ADMIN, '-E', 'UTF8', '--locale=C.UTF-8', '-A', 'scram-sha-256'],
-            ...['--pwfile', passwordFile],
-          ],
-          { cwd: folder, env: software.env, signal, ...(runsAs === undefined ? {} : { user: runsAs }) },
-        );
-      } finally {
-        await host.remove(passwordFile);
-      }
+    step: 'passwords',
+    what: 'write the passwords for our own clients of PostgreSQL',
+    path,
+    rights: { mode: 0o600 },
+    isSecret: true,
+    async content(host) {
+      const [admin, own] = [await readSecret(host, adminSecretFile), await readSecret(host, secretFile)];
+      if (admin === undefined || own === undefined) return undefined;
+      const line = (user: string, secret: string) =>
+        ['127.0.0.1', String(port), '*', user, secret].map(word => word.replace(/[:\\]/g, '\\$&')).join(':');
+      return `${line(ADMIN, admin)}\n${line(role, own)}\n`;
     },
   };
 }
 
-/** The role and the database of the pipeline. The role may make others: user queries run as one that only reads. */
-async function makeDatabase(host: Host, layout: Layout): Promise<void> {
-  const { user, database, adminSecret, secret } = layout;
-  const password = (await readSecret(host, secret)) ?? '';
-  const role = identifier(user);
-  const createRole = `CREATE ROLE ${role} LOGIN CREATEROLE`;
-  const createDatabase = `CREATE DATABASE ${identifier(database)} OWNER ${role} ENCODING UTF8 TEMPLATE template0`;
-  const sql = [
-    `SELECT ${literal(createRole)}`,
-    `  WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = ${literal(user)}) \\gexec`,
-    `ALTER ROLE ${role} PASSWORD ${literal(password)};`,
-    `SELECT ${literal(createDatabase)}`,
-    `  WHERE NOT EXISTS (SELECT 1 FROM pg_database WHERE datname = ${literal(database)}) \\gexec`,
-    '',
-  ].join('\n');
-  await runSql(host, layout, { user: ADMIN, database: 'postgres', secret: adminSecret, sql });
-}
-
-interface Login {
-  readonly user: string;
-  readonly database: string;
-  /** File of the password. */
-  readonly secret: string;
-  readonly sql: string;
-}
-
-/** Runs SQL by PostgreSQL's own client; the password goes through a file that only this login reads. */
-async function runSql(host: Host, layout: Layout, { user, database, secret, sql }: Login): Promise<string> {
-  const { port, software, adminSecret } = layout;
-  const passwordFile = join(adminSecret, '..', `postgres-login-${user}`);
-  const password = (await readSecret(host, secret)) ?? '';
-  const escaped = (text: string) => text.replace(/[\\:]/g, '\\$&');
-  const line = `127.0.0.1:${port}:${escaped(database)}:${escaped(user)}:${escaped(password)}\n`;
-  await host.put(passwordFile, line, { mode: 0o600 });
-  try {
-    return await run(
-      host,
-      [
-        software.pathOf(join(BIN, 'psql')),
-        ...['-h', '127.0.0.1', '-p', String(port), '-U', user, '-d', database],
-        ...['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-f', '-'],
-      ],
-      { env: { ...software.env, PGPASSFILE: passwordFile }, input: sql },
-    );
-  } finally {
-    await host.remove(passwordFile);
-  }
-}
-
-async function run(
-  host: Host,
-  argv: readonly string[],
-  options: Omit<Parameters<Host['exec']>[1], 'timeoutMs'>,
-): Promise<string> {
-  const { exitCode, stdout, stderr } = await host.exec(argv, { ...options, timeoutMs: COMMAND_MS_MAX });
-  if (exitCode === 0) return stdout;
-  const said = stderr.trim().split('\n').slice(-3).join('\n    ');
-  throw new MillraceError('ERR_HOST_COMMAND', `${argv[0]} ended with ${exitCode}: ${said}`);
-}
-
-function configText({ port, data, folder }: Layout): string {
+function configText(port: number): string {
   return [
     '# Written by millrace: edits are undone by the next run.',
-    `data_directory = ${literal(data)}`,
-    `hba_file = ${literal(join(folder, 'pg_hba.conf'))}`,
     "listen_addresses = '127.0.0.1'",
     `port = ${port}`,
+    // Sockets would lie in a folder of others.
     "unix_socket_directories = ''",
+    'password_encryption = scram-sha-256',
     'max_connections = 60',
-    "password_encryption = 'scram-sha-256'",
-    // Compiling queries needs a library of a hundred megabytes, for queries longer than ours.
+    'shared_buffers = 128MB',
+    // The compiler of queries is a package of its own, and costs more than it gives on short ones.
     'jit = off',
     "timezone = 'UTC'",
     "log_timezone = 'UTC'",
+    "lc_messages = 'C.UTF-8'",
+    // Statements may hold what nobody should read in a log.
+    'log_min_error_statement = panic',
     '',
   ].join('\n');
 }
 
-const LOGINS = [
+const ACCESS_TEXT = [
   '# Written by millrace: edits are undone by the next run.',
-  'host all all 127.0.0.1/32 scram-sha-256',
+  '# type  database  user  address         method',
+  'host    all       all   127.0.0.1/32    scram-sha-256',
   '',
 ].join('\n');
 
-function identifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+/** Names are used as they stand, in SQL and in files. */
+function checkName(key: string, name: string, taken: string): string {
+  if (/^[a-z_][a-z0-9_]{0,62}$/.test(name) && name !== taken && !name.startsWith('pg_')) return name;
+  throw new MillraceError('ERR_CONFIG_INVALID', `${key} "${name}" cannot be created on the host`, {
+    remedy: `Use up to 63 of a-z, 0-9 and _, but not ${taken} nor what begins with pg_.`,
+  });
 }

@@ -38,7 +38,7 @@ export function processPart(
         const wave = due.splice(0, waveSize);
         for (const { spec, files, ports } of wave) {
           await host.stop(spec.name);
-          await checkPorts(host, spec.name, ports);
+          await checkPorts(host, { name: spec.name, ports, waitMs: PORT_MS_MAX });
           progress(`starting ${spec.name}`);
           await host.start({ ...spec, digest: (await digestOfProcess(host, spec, files)) ?? '' });
         }
@@ -59,7 +59,9 @@ async function observeProcesses(
   const before: string[] = [];
   for (const { spec, files, ports } of processes) {
     const state = await host.process(spec.name);
-    if (state.state !== 'running') await checkPorts(host, spec.name, ports);
+    // What was killed may hold its port for a moment longer; what was never started holds none.
+    const waitMs = state.state === 'failed' ? PORT_MS_MAX : 0;
+    if (state.state !== 'running') await checkPorts(host, { name: spec.name, ports, waitMs });
     const found = describe(state, await digestOfProcess(host, spec, files));
     if (found !== undefined) before.push(processes.length === 1 ? found : `${spec.name} ${found}`);
   }
@@ -92,9 +94,15 @@ async function digestOfProcess(
   return digestOf([spec, contents]);
 }
 
-/** What a killed server leaves behind may hold its port for a moment longer. */
-async function checkPorts(host: Host, name: string, ports: readonly number[]): Promise<void> {
-  const endMs = performance.now() + PORT_MS_MAX;
+async function checkPorts(
+  host: Host,
+  {
+    name,
+    ports,
+    waitMs,
+  }: { readonly name: string; readonly ports: readonly number[]; readonly waitMs: number },
+): Promise<void> {
+  const endMs = performance.now() + waitMs;
   for (const port of ports) {
     while (!(await host.isPortFree(port))) {
       if (performance.now() > endMs) {

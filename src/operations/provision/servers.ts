@@ -96,15 +96,17 @@ async function bringUp({ server, steps }: ServerPlan, context: ServersContext): 
 
 /**
  * Stops servers in the reverse order, each after the one that needs it, within 15 s over all: a server gets what
- * time is left, and is killed then.
+ * time is left, and is killed then. Processes of one server stop together: brokers one after another would wait in
+ * vain for the majority that the first ones took with them.
  */
 export async function stopServers(host: Host, servers: readonly Server[]): Promise<void> {
   const endMs = performance.now() + STOP_MS_MAX;
-  const names = servers.flatMap(({ processes }) => processes).reverse();
-  for (const [index, name] of names.entries()) {
+  const running = servers.filter(({ processes }) => processes.length > 0).reverse();
+  for (const [index, { processes }] of running.entries()) {
     // Half of what is left, so that one that hangs leaves time for the others.
     const leftMs = Math.max(0, endMs - performance.now());
-    await host.stop(name, { msMax: index === names.length - 1 ? leftMs : leftMs / 2 });
+    const msMax = index === running.length - 1 ? leftMs : leftMs / 2;
+    await Promise.all(processes.map(name => host.stop(name, { msMax })));
   }
 }
 

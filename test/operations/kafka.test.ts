@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import type { Config } from '../../src/config/options.ts';
+import kafka39 from '../../src/operations/provision/kafka-3.9.2.lock.json' with { type: 'json' };
+import kafka43 from '../../src/operations/provision/kafka-4.3.1.lock.json' with { type: 'json' };
+import { planServers } from '../../src/operations/provision/servers.ts';
+import { wanting } from '../servers/servers.ts';
+import { applyAll, DONE, due, memoryServers } from './memory-servers.ts';
+
+const FOLDER = '/srv/data/test/servers/kafka';
+const BASE = 21_000;
+const ZOOKEEPER_PORT = BASE + 6;
+
+/** File name → what the lock says of it. */
+const DIGESTS = new Map(
+  [...kafka43.jars, ...kafka39.jars].map(({ artifact, sha256 }) => {
+    const [, name, version, classifier] = artifact.split(':');
+    return [`${[name, version, classifier].filter(Boolean).join('-')}.jar`, sha256];
+  }),
+);
+
+/** What a broker says of its cluster: length, correlation, throttle time, brokers, cluster. */
+function metadata(ids: readonly number[]): Buffer {
+  const text = (value: string) => Buffer.concat([Buffer.from([0, value.length]), Buffer.from(value)]);
+  const int = (value: number) => Buffer.from([0, 0, value >> 8, value & 255]);
+  const brokers = ids.map(id =>
+    Buffer.concat([int(id), text('127.0.0.1'), int(BASE), Buffer.from([255, 255])]),
+  );
+  const body = Buffer.concat([
+    int(1),
+    int(0),
+    int(ids.length),
+    ...brokers,
+    text('cluster'),
+    int(ids[0] ?? 0),
+  ]);
+  return Buffer.concat([int(body.length), body]);
+}
+
+/** Java and Maven are there; Maven brings what the lock names; brokers and ZooKeeper answer once started. */
+function kafkaHost(overrides: Partial<Config> = {}) {
+  const setting = memoryServers({ ...wanting('kafka'), 'kafka.clientFolder': '/client', ...overrides });
+  const { host } = setting;
+  const formats: string[] = [];
+  host.digest = async path => DIGESTS.get(basename(path)) ?? 'another';
+  host.commands.set('mvn', (_argv, { cwd = '' }) => {
+    const jars = cwd.includes('kafka-3.9.2') ? kafka39.jars : kafka43.jars;
+    for (const { artifact } of jars) {
+      const [, name, version, classifier] = artifact.split(':');
+      const file = `${[name, version, classifier].filter(Boolean).join('-')}.jar`;
+      void host.put(join(cwd, 'jars', file), 'jar', { mode: 0o644 });
+    }
+    return DONE;
+  });
+  host.commands.set('java', argv => {
+    if (argv[1] === '-version') return { ...DONE, stderr: 'openjdk version "17.0.15"' };
+    const data = argv.at(-1)!.replace(/kafka-(\d)\.properties$/, 'data-$1');
+    const id = argv[argv.indexOf('--cluster-id') + 1]!;
+    formats.push(id);
+    void host.makeFolder(data, { mode: 0o700 });
+    void host.put(join(data, 'meta.properties'), `cluster.id=${id}\n`, { mode: 0o600 });
+    return DONE;
+  });
+  const [start, stop] = [host.start.bind(host), host.stop.bind(host)];
+  const portOf = (name: string) => (name === 'zookeeper' ? ZOOKEEPER_PORT : BASE + Number(name.at(-1)) - 1);
+  host.start = async spec => {
+    const answer =
+      spec.name === 'zookeeper' ? Buffer.from('Zookeeper version: 3.8.4-x\n') : metadata([1, 2, 3]);
+    host.answers.set(portOf(spec.name), () => answer);
+    return await start(spec);
+  };
+  host.stop = async name => {
+    host.answers.delete(portOf(name));
+    await stop(name);
+  };
+  return { ...setting, formats };
+}
+
+test('a plan changes nothing; applied, it is empty', async () => {
+  const { host, context } = kafkaHost();
+  const steps = await due(context);
+  assert.deepEqual(host.changes, []);
+  assert.deepEqual(
+    steps,
+    ['ports', 'software', 'folder', 'logging', 'config-1', 'format', 'start'].map(step => `kafka ${step}`),
+  );
+  assert.deepEqual(await applyAll(context), steps);
+  assert.deepEqual(await due(context), []);
+});
+
+test('brokers are of one cluster, and those that are formatted are left alone', async () => {
+  const { host, context, formats } = kafkaHost({ 'kafka.nodes': 3 });
+  await applyAll(context);
+  assert.equal(formats.length, 3);
+  assert.equal(new Set(formats).size, 1);
+  assert.match(formats[0]!, /^[A-Za-z0-9_][A-Za-z0-9_-]{21}$/);
+  await host.stop('kafka-2');
+  await host.remove(join(FOLDER, 'data-2'));
+  assert.deepEqual(await due(context), ['kafka format', 'kafka start']);
+  await applyAll(context);
+  assert.equal(formats.length, 4);
+  assert.equal(new Set(formats).size, 1);
+  const text = Buffer.from((await host.read(join(FOLDER, 'kafka-2.properties')))!).toString();
+  for (const line of [
+    'default.replication.factor=3',
+    'min.insync.replicas=2',
+    'broker.session.timeout.ms=4000',
+  ]) {
+    assert.ok(text.includes(`${line}\n`), line);
+  }
+});
+
+test('one broker that was killed is one to start', async () => {
+  const { host, context } = kafkaHost({ 'kafka.nodes': 3 });
+  await applyAll(context);
+  host.kill('kafka-3');
+  host.answers.delete(BASE + 2);
+  const [plan] = await planServers(context);
+  assert.deepEqual(
+    plan!.observed.map(({ step, before, after }) => [step, before, after]),
+    [['start', 'kafka-3 failed: it was ended by SIGKILL', 'running']],
+  );
+  host.changes.length = 0;
+  await applyAll(context);
+  assert.deepEqual(
+    host.changes.filter(change => change.startsWith('start')),
+    ['start kafka-3'],
+  );
+});
+
+test('an edit by hand is shown and put back', async () => {
+  const { host, context } = kafkaHost();
+  await applyAll(context);
+  const path = join(FOLDER, 'kafka-1.properties');
+  const text = Buffer.from((await host.read(path))!).toString();
+  await host.put(path, text.replace('min.insync.replicas=1\n', ''), { mode: 0o600 });
+  const [plan] = await planServers(context);
+  assert.deepEqual(
+    plan!.observed.map(({ step, before, after }) => [step, before, after]),
+    [['config-1', '(no such line)', 'min.insync.replicas=1']],
+  );
+  await applyAll(context);
+  assert.equal(Buffer.from((await host.read(path))!).toString(), text);
+});
+
+test('a jar that is not the locked one is never run, and never taken', async () => {
+  const { host, context } = kafkaHost();
+  const digest = host.digest.bind(host);
+  const changed = 'kafka-clients-4.3.1.jar';
+  host.digest = async path => (basename(path) === changed ? 'f00d' : await digest(path));
+  await assert.rejects(applyAll(context), {
+    code: 'ERR_DOWNLOAD_CHANGED',
+    why: /kafka-clients-4\.3\.1\.jar/,
+  });
+  assert.equal(await host.stat('/srv/cache/jars/kafka-4.3.1'), undefined);
+  host.digest = digest;
+  await applyAll(context);
+  host.digest = async path => (basename(path) === changed ? 'f00d' : await digest(path));
+  assert.deepEqual(await due(context), ['kafka software']);
+});
+
+test('a port that is taken, and Java or Maven that is missing, are said before anything is changed', async () => {
+  for (const port of [BASE, BASE + 3]) {
+    const { host, context } = kafkaHost();
+    host.answers.set(port, () => Buffer.alloc(0));
+    await assert.rejects(due(context), { code: 'ERR_PORT_TAKEN', why: new RegExp(`${port}`) });
+    assert.deepEqual(host.changes, []);
+  }
+  for (const [tool, remedy] of [
+    ['java', /openjdk-17-jre-headless/],
+    ['mvn', /apt-get install maven/],
+  ] as const) {
+    const { host, context } = kafkaHost();
+    host.commands.delete(tool);
+    await assert.rejects(due(context), { code: 'ERR_TOOL_MISSING', remedy });
+    assert.deepEqual(host.changes, []);
+  }
+  const { host, context } = kafkaHost();
+  host.commands.set('java', () => ({ ...DONE, stderr: 'openjdk version "11.0.2"' }));
+  await assert.rejects(due(context), { code: 'ERR_TOOL_MISSING', why: /version 11/ });
+});
+
+test('kafka 3.9 comes after its ZooKeeper, and is not formatted', async () => {
+  const { host, context } = kafkaHost({ 'kafka.generation': 'zookeeper' });
+  const steps = await applyAll(context);
+  assert.deepEqual(
+    steps.filter(step => step.endsWith(' start')),
+    ['zookeeper start', 'kafka start'],
+  );
+  assert.ok(!steps.includes('kafka format'));
+  assert.deepEqual(await due(context), []);
+  const text = Buffer.from((await host.read(join(FOLDER, 'kafka-1.properties')))!).toString();
+  assert.match(text, new RegExp(`^zookeeper\\.connect=127\\.0\\.0\\.1:${ZOOKEEPER_PORT}/kafka$`, 'm'));
+});

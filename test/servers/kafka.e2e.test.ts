@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../../src/config/options.ts';
+import {
+  bringUpServers,
+  planServers,
+  type ServersContext,
+  stopServers,
+} from '../../src/operations/provision/servers.ts';
+import { serversContext, wanting } from './servers.ts';
+
+const STEP_MS_MAX = 600_000;
+
+/** The steps that are due, `server step`. */
+async function due(context: ServersContext): Promise<readonly string[]> {
+  const plans = await planServers(context);
+  return plans.flatMap(({ server, steps }) => steps.map(({ step }) => `${server.name} ${step}`));
+}
+
+async function stopAll(context: ServersContext): Promise<void> {
+  const plans = await planServers(context);
+  await stopServers(
+    context.host,
+    plans.map(({ server }) => server),
+  );
+}
+
+/** Ends a process at once, and waits until the host has noticed. */
+async function kill({ host }: ServersContext, name: string): Promise<void> {
+  process.kill((await host.process(name)).pid!, 'SIGKILL');
+  while ((await host.process(name)).state === 'running') await delay(10);
+}
+
+/** The servers alone: the client takes minutes to build, and nothing here uses it. */
+async function open(overrides: Partial<Config>): Promise<ServersContext> {
+  const context = await serversContext({ ...wanting('kafka'), ...overrides, 'kafka.clientFolder': 'none' });
+  after(() => stopAll(context));
+  return context;
+}
+
+describe('kafka by itself', { timeout: STEP_MS_MAX }, async () => {
+  const context = await open({});
+  const folder = join(context.dataDirectory, 'test/servers/kafka');
+
+  it('comes up, and then nothing is left to do', async () => {
+    const { answers, bindings } = await bringUpServers(context);
+    assert.match(answers.at(-1)!, /^Kafka 4\.3\.1 on 127\.0\.0\.1:\d+$/);
+    assert.equal(bindings['kafka.brokers']!.length, 1);
+    assert.deepEqual(await due(context), []);
+  });
+
+  it('was formatted with the features of its version', async () => {
+    const log = await readFile(join(folder, 'kafka-1.log'), 'utf8');
+    assert.match(log, /Kafka Server started/);
+    for (const feature of ['group.version=1', 'transaction.version=2', 'share.version']) {
+      assert.ok(log.includes(feature.split('=')[0]!), `${feature} is not in the log`);
+    }
+  });
+
+  it('is put right where its configuration was edited', async () => {
+    const file = join(folder, 'kafka-1.properties');
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace('auto.create.topics.enable=false', 'auto.create.topics.enable=true'));
+    const [plan] = (await planServers(context)).filter(({ server }) => server.name === 'kafka');
+    assert.deepEqual(
+      plan!.observed.map(({ step, before, after: wanted }) => [step, before, wanted]),
+      [['config-1', 'auto.create.topics.enable=true', 'auto.create.topics.enable=false']],
+    );
+    await bringUpServers(context);
+    assert.equal(await readFile(file, 'utf8'), text);
+  });
+
+  it('starts again where it was killed, in the same cluster', async () => {
+    const meta = await readFile(join(folder, 'data-1/meta.properties'), 'utf8');
+    await kill(context, 'kafka-1');
+    assert.deepEqual(await due(context), ['kafka start']);
+    await bringUpServers(context);
+    assert.equal(await readFile(join(folder, 'data-1/meta.properties'), 'utf8'), meta);
+  });
+
+  it('is stopped in time, by itself', async () => {
+    const startMs = performance.now();
+    await stopAll(context);
+    assert.ok(performance.now() - startMs < 15_000);
+    const end = (await readFile(join(folder, 'kafka-1.log'), 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .slice(-8)
+      .join('\n');
+    assert.match(end, /App info kafka.server for 1 unregistered/, 'it was killed');
+  });
+});
+
+describe('three brokers', { timeout: STEP_MS_MAX }, async () => {
+  const context = await open({ 'kafka.nodes': 3 });
+
+  it('come up and know each other; one that was killed comes back', async () => {
+    const { bindings } = await bringUpServers(context);
+    assert.equal(bindings['kafka.brokers']!.length, 3);
+    assert.deepEqual(await due(context), []);
+    const pids = await Promise.all([1, 3].map(async id => (await context.host.process(`kafka-${id}`)).pid));
+    await kill(context, 'kafka-2');
+    assert.deepEqual(await due(context), ['kafka start']);
+    await bringUpServers(context);
+    const after = await Promise.all([1, 3].map(async id => (await context.host.process(`kafka-${id}`)).pid));
+    assert.deepEqual(after, pids, 'the others were left alone');
+    const startMs = performance.now();
+    await stopAll(context);
+    assert.ok(performance.now() - startMs < 15_000);
+    for (const id of [1, 2, 3]) assert.equal((await context.host.process(`kafka-${id}`)).state, 'stopped');
+  });
+});
+
+describe('kafka 3.9 on zookeeper', { timeout: STEP_MS_MAX }, async () => {
+  const context = await open({ 'kafka.generation': 'zookeeper' });
+
+  it('comes up after its ZooKeeper, and each starts again where it was killed', async () => {
+    const { answers } = await bringUpServers(context);
+    assert.match(answers[0]!, /^ZooKeeper 3\.8\.4 on/);
+    assert.match(answers[1]!, /^Kafka 3\.9\.2 on/);
+    assert.deepEqual(await due(context), []);
+    await kill(context, 'zookeeper');
+    assert.deepEqual(await due(context), ['zookeeper start']);
+    await bringUpServers(context);
+    await kill(context, 'kafka-1');
+    assert.deepEqual(await due(context), ['kafka start']);
+    await bringUpServers(context);
+    await stopAll(context);
+  });
+});
