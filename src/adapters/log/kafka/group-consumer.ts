@@ -139,9 +139,9 @@ export class GroupConsumer implements Consumer {
     this.#isClosed = true;
     this.#ready.set();
     this.#options.onClose(this);
-    for (const revoke of this.#revokes) clearTimeout(revoke.timer);
-    this.#revokes.clear();
     await this.#fetching;
+    // A revoke that is held would be waited for without end.
+    for (const revoke of this.#revokes) this.#letGo(revoke);
     await disconnectHandle(this.native);
   }
 
@@ -306,7 +306,7 @@ export class GroupConsumer implements Consumer {
   #assign(partitions: readonly NativePosition[]): void {
     for (const place of partitions) this.#tenures.begin(place);
     this.#isAssigned = true;
-    this.native.incrementalAssign(partitions);
+    this.#tell(() => this.native.incrementalAssign(partitions));
     this.#options.logger.info({ group: this.group, partitions: partitions.length }, 'partitions assigned');
   }
 
@@ -343,8 +343,18 @@ export class GroupConsumer implements Consumer {
       const places = open.map(({ topic, partition }) => `${topic}:${partition}`).join(', ');
       this.#cutOff(`${places} went to another member with work open`);
     }
-    this.native.incrementalUnassign(revoke.partitions);
+    this.#tell(() => this.native.incrementalUnassign(revoke.partitions));
     this.#ready.set();
+  }
+
+  /** Answers a rebalance. The client refuses the answer where it has left the group meanwhile. */
+  #tell(answer: () => unknown): void {
+    try {
+      answer();
+    } catch (error) {
+      if (!this.#isClosed)
+        this.#cutOff(`a rebalance could not be answered: ${(error as NativeError).message}`);
+    }
   }
 
   #cutOff(why: string): MillraceError {

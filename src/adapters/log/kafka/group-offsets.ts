@@ -74,6 +74,8 @@ export class GroupOffsets {
       row => row.group === group && topics.includes(row.topic),
     );
     for (const row of known) this.#epochs.set(keyOf(row), row.epoch);
+    // Offsets of a group with members are never dropped.
+    if ((await admin.memberCount(fullTopic(environment, group))) > 0) return;
     const committed = await admin.groupOffsets([fullTopic(environment, group)]);
     const forgotten = known.filter(
       row =>

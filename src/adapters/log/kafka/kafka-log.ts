@@ -127,7 +127,6 @@ class KafkaLog implements ServedLog {
     this.#survey = new LogSurvey({
       admin,
       feed: this.#feed,
-      environment,
       topics: this.#topics.specs,
       plainTopics: options.plainTopics,
       groups: options.groups,
