@@ -6,15 +6,14 @@ import { errorFromNative, NATIVE } from './kafka-errors.ts';
 import { bytesOf, recordFrom } from './kafka-record.ts';
 import { consumerSettings, type KafkaConnection, MEMBER_SETTINGS } from './kafka-settings.ts';
 import {
-  connectHandle,
   consumeReady,
-  disconnectHandle,
   type NativeClient,
   type NativeConsumer,
   type NativeError,
   type NativeMessage,
   type NativePosition,
 } from './native-client.ts';
+import { connectHandle, disconnectHandle } from './native-handles.ts';
 import { ReadySignal } from './ready-signal.ts';
 import { type Place, type Tenure, Tenures } from './tenures.ts';
 
@@ -104,8 +103,8 @@ export class GroupConsumer implements Consumer {
 
   /** Joins the group, and waits a while for partitions and what is at their beginning or end. */
   async start(): Promise<void> {
-    const { requestMsMax, logger, topics } = this.#options;
-    await connectHandle(this.native, requestMsMax, logger);
+    const { topics } = this.#options;
+    await connectHandle(this.native, this.#options);
     this.native.subscribe([...topics]);
     const deadlineMs = performance.now() + JOIN_MS_MAX;
     const isKnown = () => this.#isAssigned && [...this.#tenures.all].every(tenure => tenure.isKnown);
@@ -341,7 +340,7 @@ export class GroupConsumer implements Consumer {
     const open = this.#tenures.end(revoke.partitions);
     if (open.length > 0 && !this.#isClosed) {
       const places = open.map(({ topic, partition }) => `${topic}:${partition}`).join(', ');
-      this.#cutOff(`${places} went to another member with work open`);
+      this.#cutOff(`${places} taken away with work open`);
     }
     this.#tell(() => this.native.incrementalUnassign(revoke.partitions));
     this.#ready.set();
