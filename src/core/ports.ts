@@ -101,6 +101,8 @@ export interface PartitionState {
   readonly endOffset: number;
   /** Data records ever committed; retention does not reduce it. */
   readonly records: number;
+  /** Absent or false where every offset is a data record; else lag goes by {@link GroupProgress.passed}. */
+  readonly isCounted?: boolean;
   readonly bytes: number;
 }
 

@@ -100,16 +100,18 @@ function partitionsOf(ledger: Ledger, topic: string) {
 /** Records that a group has not passed yet, quarantined offsets left out. */
 function lagOf(ledger: Ledger, group: string, topic: string): number {
   const name = fullTopic(ledger.environment, topic);
-  return partitionsOf(ledger, topic).reduce((sum, { partition, startOffset, endOffset, records }) => {
-    const isIt = (offset: GroupProgress) =>
-      offset.group === group && offset.topic === name && offset.partition === partition;
-    const progress = ledger.state.offsets.find(isIt);
-    // Where not every offset is a data record, the two are told apart by counts.
-    if (progress?.passed !== undefined) return sum + Math.max(0, records - progress.passed);
-    const fromOffset = progress?.offset ?? startOffset;
-    const ranges = ledger.state.quarantined.filter(range => range.partition === partition);
-    return sum + Math.max(0, endOffset - fromOffset - quarantinedIn(ranges, name, fromOffset));
-  }, 0);
+  return partitionsOf(ledger, topic).reduce(
+    (sum, { partition, startOffset, endOffset, records, isCounted }) => {
+      const isIt = (offset: GroupProgress) =>
+        offset.group === group && offset.topic === name && offset.partition === partition;
+      const progress = ledger.state.offsets.find(isIt);
+      if (isCounted === true) return sum + Math.max(0, records - (progress?.passed ?? 0));
+      const fromOffset = progress?.offset ?? startOffset;
+      const ranges = ledger.state.quarantined.filter(range => range.partition === partition);
+      return sum + Math.max(0, endOffset - fromOffset - quarantinedIn(ranges, name, fromOffset));
+    },
+    0,
+  );
 }
 
 function quarantinedIn(ranges: readonly QuarantinedRange[], topic: string, fromOffset = 0): number {

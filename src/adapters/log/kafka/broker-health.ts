@@ -1,44 +1,36 @@
-import type { MillraceError } from '../../../core/errors.ts';
+import { MillraceError } from '../../../core/errors.ts';
 
-/** What the watch is made with. */
-export interface BrokerHealthOptions {
-  /** Looks at the brokers; rejects with what is wrong. */
-  probe(): Promise<unknown>;
-}
-
-const PROBE_EVERY_MS = 500;
+const PROBE_EVERY_MS = 1_000;
 
 /**
- * Whether the brokers can be written to, as far as is known: asked nothing while all goes well, and looked at
- * every half second from the first sign of trouble until they answer again.
+ * Whether the brokers can be written to, as of a moment ago: looked at every second from the first question on, so
+ * that an answer costs a comparison. Clients learn of trouble by their next write; who is refused at once keeps
+ * nothing waiting.
  */
 export class BrokerHealth {
-  readonly #options: BrokerHealthOptions;
+  /** Looks at the brokers; rejects with what is wrong. */
+  readonly #probe: () => Promise<unknown>;
   #error: MillraceError | null = null;
-  #isProbing = false;
-  #isClosed = false;
+  #isLooking = false;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
-  constructor(options: BrokerHealthOptions) {
-    this.#options = options;
+  constructor(probe: () => Promise<unknown>) {
+    this.#probe = probe;
   }
 
   /** What is wrong, or null. */
-  get error(): MillraceError | null {
+  check(): MillraceError | null {
+    if (!this.#isLooking) {
+      this.#isLooking = true;
+      void this.#look();
+    }
     return this.#error;
   }
 
   /** A write was not answered: nothing more is taken until a look shows that the brokers are back. */
   failed(error: MillraceError): void {
     this.#error = error;
-    this.suspect();
-  }
-
-  /** Something points to trouble: looks at once. */
-  suspect(): void {
-    if (this.#isProbing || this.#isClosed) return;
-    this.#isProbing = true;
-    void this.#probe();
   }
 
   close(): void {
@@ -46,14 +38,19 @@ export class BrokerHealth {
     clearTimeout(this.#timer);
   }
 
-  async #probe(): Promise<void> {
+  async #look(): Promise<void> {
     try {
-      await this.#options.probe();
+      await this.#probe();
       this.#error = null;
-      this.#isProbing = false;
     } catch (error) {
-      this.#error = error as MillraceError;
-      if (!this.#isClosed) this.#timer = setTimeout(() => void this.#probe(), PROBE_EVERY_MS);
+      this.#error =
+        error instanceof MillraceError
+          ? error
+          : new MillraceError('ERR_STORE_UNAVAILABLE', String(error), { cause: error });
     }
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => void this.#look(), PROBE_EVERY_MS);
+    // The look alone keeps no process up.
+    this.#timer.unref();
   }
 }

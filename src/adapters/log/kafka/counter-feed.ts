@@ -4,13 +4,12 @@ import { type CounterRecord, CounterSums, decodeCounterRecord } from './counter-
 import { errorFromNative } from './kafka-errors.ts';
 import { consumerSettings, type KafkaConnection } from './kafka-settings.ts';
 import {
-  connectHandle,
   consumeReady,
-  disconnectHandle,
   type NativeClient,
   type NativeConsumer,
   type NativePosition,
 } from './native-client.ts';
+import { connectHandle, disconnectHandle } from './native-handles.ts';
 import { ReadySignal } from './ready-signal.ts';
 
 /** What the feed is made with. */
@@ -56,8 +55,8 @@ export class CounterFeed {
   }
 
   async start(): Promise<void> {
-    const { topic, requestMsMax, logger } = this.#options;
-    await connectHandle(this.#native, requestMsMax, logger);
+    const { topic } = this.#options;
+    await connectHandle(this.#native, this.#options);
     this.#native.assign([{ topic, partition: 0, offset: 0 }]);
     this.#reading = this.#read();
   }

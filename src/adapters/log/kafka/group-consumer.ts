@@ -6,15 +6,14 @@ import { errorFromNative, NATIVE } from './kafka-errors.ts';
 import { bytesOf, recordFrom } from './kafka-record.ts';
 import { consumerSettings, type KafkaConnection, MEMBER_SETTINGS } from './kafka-settings.ts';
 import {
-  connectHandle,
   consumeReady,
-  disconnectHandle,
   type NativeClient,
   type NativeConsumer,
   type NativeError,
   type NativeMessage,
   type NativePosition,
 } from './native-client.ts';
+import { connectHandle, disconnectHandle } from './native-handles.ts';
 import { ReadySignal } from './ready-signal.ts';
 import { type Place, type Tenure, Tenures } from './tenures.ts';
 
@@ -104,8 +103,8 @@ export class GroupConsumer implements Consumer {
 
   /** Joins the group, and waits a while for partitions and what is at their beginning or end. */
   async start(): Promise<void> {
-    const { requestMsMax, logger, topics } = this.#options;
-    await connectHandle(this.native, requestMsMax, logger);
+    const { topics } = this.#options;
+    await connectHandle(this.native, this.#options);
     this.native.subscribe([...topics]);
     const deadlineMs = performance.now() + JOIN_MS_MAX;
     const isKnown = () => this.#isAssigned && [...this.#tenures.all].every(tenure => tenure.isKnown);
@@ -139,9 +138,9 @@ export class GroupConsumer implements Consumer {
     this.#isClosed = true;
     this.#ready.set();
     this.#options.onClose(this);
-    for (const revoke of this.#revokes) clearTimeout(revoke.timer);
-    this.#revokes.clear();
     await this.#fetching;
+    // A revoke that is held would be waited for without end.
+    for (const revoke of this.#revokes) this.#letGo(revoke);
     await disconnectHandle(this.native);
   }
 
@@ -306,7 +305,7 @@ export class GroupConsumer implements Consumer {
   #assign(partitions: readonly NativePosition[]): void {
     for (const place of partitions) this.#tenures.begin(place);
     this.#isAssigned = true;
-    this.native.incrementalAssign(partitions);
+    this.#tell(() => this.native.incrementalAssign(partitions));
     this.#options.logger.info({ group: this.group, partitions: partitions.length }, 'partitions assigned');
   }
 
@@ -341,10 +340,20 @@ export class GroupConsumer implements Consumer {
     const open = this.#tenures.end(revoke.partitions);
     if (open.length > 0 && !this.#isClosed) {
       const places = open.map(({ topic, partition }) => `${topic}:${partition}`).join(', ');
-      this.#cutOff(`${places} went to another member with work open`);
+      this.#cutOff(`${places} taken away with work open`);
     }
-    this.native.incrementalUnassign(revoke.partitions);
+    this.#tell(() => this.native.incrementalUnassign(revoke.partitions));
     this.#ready.set();
+  }
+
+  /** Answers a rebalance. The client refuses the answer where it has left the group meanwhile. */
+  #tell(answer: () => unknown): void {
+    try {
+      answer();
+    } catch (error) {
+      if (!this.#isClosed)
+        this.#cutOff(`a rebalance could not be answered: ${(error as NativeError).message}`);
+    }
   }
 
   #cutOff(why: string): MillraceError {

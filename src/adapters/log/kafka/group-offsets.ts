@@ -7,7 +7,8 @@ import type { ProgressRow } from './counter-record.ts';
 import type { KafkaAdmin } from './kafka-admin.ts';
 import { consumerSettings, type KafkaConnection, SESSION_MS, TRANSACTION_MS_MAX } from './kafka-settings.ts';
 import type { LogSurvey, Survey } from './log-survey.ts';
-import { connectHandle, disconnectHandle, type NativeClient, type NativeConsumer } from './native-client.ts';
+import type { NativeClient, NativeConsumer } from './native-client.ts';
+import { connectHandle, disconnectHandle } from './native-handles.ts';
 import type { GroupPart } from './transactions.ts';
 
 /** What the offsets of groups are set with. */
@@ -74,6 +75,8 @@ export class GroupOffsets {
       row => row.group === group && topics.includes(row.topic),
     );
     for (const row of known) this.#epochs.set(keyOf(row), row.epoch);
+    // Offsets of a group with members are never dropped.
+    if ((await admin.memberCount(fullTopic(environment, group))) > 0) return;
     const committed = await admin.groupOffsets([fullTopic(environment, group)]);
     const forgotten = known.filter(
       row =>
@@ -141,9 +144,9 @@ export class GroupOffsets {
   }
 
   async #connect(group: string): Promise<NativeConsumer> {
-    const { client, connection, environment, requestMsMax, logger } = this.#options;
+    const { client, connection, environment } = this.#options;
     const native = new client.KafkaConsumer(consumerSettings(connection, fullTopic(environment, group)), {});
-    await connectHandle(native, requestMsMax, logger);
+    await connectHandle(native, this.#options);
     return native;
   }
 }

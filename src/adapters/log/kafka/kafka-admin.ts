@@ -3,6 +3,7 @@ import {
   type ClusterMetadata,
   ConfigResourceTypes,
   FetchIsolationLevels,
+  FindCoordinatorKeyTypes,
   IncrementalAlterConfigOperationTypes,
   ListOffsetTimestamps,
 } from '@platformatic/kafka';
@@ -83,7 +84,7 @@ export class KafkaAdmin {
    * and enough copies. Answers how many partitions each has.
    */
   async check(topics: readonly string[], minInsync: number): Promise<readonly TopicSpec[]> {
-    const { topics: known } = await this.#metadata(topics);
+    const { topics: known } = await this.#metadata(topics).catch(error => this.#blame(topics, error));
     return topics.map(topic => {
       const partitions = known.get(topic)?.partitions ?? [];
       if (partitions.length === 0) throw new MillraceError('ERR_TOPIC_MISSING', topic);
@@ -95,6 +96,19 @@ export class KafkaAdmin {
       }
       return { topic, partitions: partitions.length };
     });
+  }
+
+  /** Shows that the login may use the groups and the transactional id; ERR_STORE_RIGHTS names the one it may not. */
+  async checkRights(groupIds: readonly string[], transactionalId: string): Promise<void> {
+    const { GROUP, TRANSACTION } = FindCoordinatorKeyTypes;
+    for (const groupId of groupIds) {
+      await this.#call(`use group ${groupId} (needs READ)`, admin =>
+        admin.findCoordinator({ keyType: GROUP, keys: [groupId] }),
+      );
+    }
+    await this.#call(`use transactional id ${transactionalId} (needs WRITE)`, admin =>
+      admin.findCoordinator({ keyType: TRANSACTION, keys: [transactionalId] }),
+    );
   }
 
   /** Where the topics' partitions begin and end, by topic. */
@@ -192,7 +206,7 @@ export class KafkaAdmin {
         return;
       }
       case 'partitions': {
-        const topics = [{ name: step.topic, count: step.to, assignments: [] }];
+        const topics = [{ name: step.topic, count: step.to }];
         await this.#call(`add partitions to ${step.topic}`, admin => admin.createPartitions({ topics }));
         return;
       }
@@ -208,6 +222,13 @@ export class KafkaAdmin {
         );
       }
     }
+  }
+
+  /** Of several topics one is refused, and the brokers' answer does not say which: asks for each. */
+  async #blame(topics: readonly string[], error: unknown): Promise<never> {
+    const isOfOne = error instanceof MillraceError && error.code === 'ERR_STORE_RIGHTS' && topics.length > 1;
+    if (isOfOne) for (const topic of topics) await this.#metadata([topic]);
+    throw error;
   }
 
   async #shows(topic: string, partitions: number): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { GenericError, MultipleErrors, NetworkError } from '@platformatic/kafka';
+import { GenericError, MultipleErrors } from '@platformatic/kafka';
 import { type ErrorCode, MillraceError } from '../../../core/errors.ts';
 import type { NativeError } from './native-client.ts';
 
@@ -21,7 +21,6 @@ const BROKER_CODES: Readonly<Record<number, ErrorCode>> = {
 
 /** The native client's codes that are looked for. */
 export const NATIVE = {
-  allBrokersDown: -187,
   queueFull: -184,
   assignPartitions: -175,
   revokePartitions: -174,
@@ -52,9 +51,7 @@ export function errorFromAdmin(error: unknown, attempt: Attempt): MillraceError 
     const known = typeof apiCode === 'number' ? BROKER_CODES[apiCode] : undefined;
     if (known !== undefined) return named(known, message, attempt, error);
   }
-  const deepest = partsOf(error).find(part => part instanceof NetworkError) ?? error;
-  const said = deepest instanceof Error ? reasonOf(deepest) : String(error);
-  return named('ERR_STORE_UNAVAILABLE', said, attempt, error);
+  return named('ERR_STORE_UNAVAILABLE', reasonOf(error), attempt, error);
 }
 
 /** True where an admin call failed with this code of the broker. */
@@ -77,7 +74,10 @@ function partsOf(error: unknown): readonly ErrorPart[] {
   return [error, ...inner.flatMap(partsOf), ...partsOf(error.cause)];
 }
 
-function reasonOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return `${error.message}${cause}`;
+/** What the innermost error says: the outer ones say that a request failed. */
+function reasonOf(error: unknown): string {
+  const deepest = partsOf(error).at(-1);
+  if (deepest === undefined) return String(error);
+  const said = deepest instanceof GenericError ? deepest['serverErrorMessage'] : undefined;
+  return typeof said === 'string' && said !== '' ? `${deepest.message} ${said}` : deepest.message;
 }

@@ -67,19 +67,26 @@ export interface KafkaLogOptions {
 export async function openKafkaLog(options: KafkaLogOptions): Promise<ServedLog> {
   const client = loadNativeClient(options.clientPath);
   const admin = openKafkaAdmin(options.connection, options.requestMsMax);
+  let log: KafkaLog | undefined;
   try {
     const topics = await admin.check([...options.topics, countersTopicOf(options)], options.minInsync);
-    const log = new KafkaLog(options, { client, admin, topics });
+    const groupIds = options.groups.map(({ group }) => fullTopic(options.environment, group));
+    await admin.checkRights(groupIds, transactionalIdOf(options));
+    log = new KafkaLog(options, { client, admin, topics });
     await log.start();
     return log;
   } catch (error) {
-    await admin.close();
+    await (log ?? admin).close();
     throw error;
   }
 }
 
 function countersTopicOf({ environment }: KafkaLogOptions): string {
   return fullTopic(environment, COUNTERS_TOPIC);
+}
+
+function transactionalIdOf({ environment, role, instance }: KafkaLogOptions): string {
+  return `${environment}.${role}.${instance}`;
 }
 
 interface Parts {
@@ -106,7 +113,7 @@ class KafkaLog implements ServedLog {
   #isClosed = false;
 
   constructor(options: KafkaLogOptions, { client, admin, topics }: Parts) {
-    const { connection, environment, role, instance, requestMsMax, logger } = options;
+    const { connection, environment, requestMsMax, logger } = options;
     const countersTopic = countersTopicOf(options);
     const base = { client, connection, requestMsMax, logger };
     this.#options = options;
@@ -114,20 +121,18 @@ class KafkaLog implements ServedLog {
     this.#admin = admin;
     this.#topics = new TopicTable(topics.filter(({ topic }) => topic !== countersTopic));
     this.#feed = new CounterFeed({ ...base, topic: countersTopic });
-    this.#health = new BrokerHealth({ probe: () => admin.check(options.topics, options.minInsync) });
+    this.#health = new BrokerHealth(() => admin.check(options.topics, options.minInsync));
     this.#producer = new PlainProducer({
       ...base,
       queueBytesMax: options.queueBytesMax,
-      onTrouble: () => this.#health.suspect(),
       onUnanswered: error => this.#health.failed(error),
       onEnd: (topic, partition, offset) => this.#noteEnd(topic, partition, offset),
     });
-    const transactionalId = `${environment}.${role}.${instance}`;
+    const transactionalId = transactionalIdOf(options);
     this.#transactions = new Transactions({ ...base, transactionalId, countersTopic, feed: this.#feed });
     this.#survey = new LogSurvey({
       admin,
       feed: this.#feed,
-      environment,
       topics: this.#topics.specs,
       plainTopics: options.plainTopics,
       groups: options.groups,
@@ -210,7 +215,7 @@ class KafkaLog implements ServedLog {
 
   admission(): MillraceError | null {
     if (this.#isClosed) return new MillraceError('ERR_LOG_CLOSED', 'the log is closed');
-    return this.#health.error ?? this.#producer.overload();
+    return this.#health.check() ?? this.#producer.overload();
   }
 
   /** True when every group that counts has read everything that was there at the call. */

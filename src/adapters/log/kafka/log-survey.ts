@@ -1,5 +1,4 @@
 import type { GroupProgress, LogState, PartitionState, TopicSpec } from '../../../core/ports.ts';
-import { fullTopic } from '../../../core/topics.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import type { CounterFeed } from './counter-feed.ts';
 import type { CounterSums } from './counter-record.ts';
@@ -15,7 +14,6 @@ export interface GroupRead {
 export interface LogSurveyOptions {
   readonly admin: KafkaAdmin;
   readonly feed: CounterFeed;
-  readonly environment: string;
   readonly topics: readonly TopicSpec[];
   /** Topics written without transactions: their records are counted by offsets. */
   readonly plainTopics: readonly string[];
@@ -78,23 +76,16 @@ export class LogSurvey {
       .map(({ group }) => group);
   }
 
+  /**
+   * Offsets are those beside the counters, not those that the brokers name for a group: each goes with its counters
+   * in one transaction, but a later look at one of the two would see another moment.
+   */
   async look(): Promise<Survey> {
-    const { admin, feed, environment, topics, groups } = this.#options;
+    const { admin, feed, topics, own } = this.#options;
     const isCurrent = await feed.catchUp(CATCH_UP_MS_MAX);
-    const sums = feed.sums(isCurrent ? null : this.#options.own());
-    const known = new Map([...sums.progress].map(row => [keyOf(row), row]));
-    const names = new Set([
-      ...groups.map(({ group }) => group),
-      ...[...known.values()].map(row => row.group),
-    ]);
-    const committed = await admin.groupOffsets([...names].map(group => fullTopic(environment, group)));
+    const sums = feed.sums(isCurrent ? null : own());
     const ends = await admin.ends(topics);
-    const offsets: GroupProgress[] = [...known.values()].map(({ epoch: _, ...row }) => row);
-    for (const row of committed) {
-      const named = { ...row, group: row.group.slice(environment.length + 1) };
-      // Where there is a row of ours it goes: it is of the same moment as the counters.
-      if (!known.has(keyOf(named))) offsets.push(named);
-    }
+    const offsets = [...sums.progress].map(({ epoch: _, ...row }): GroupProgress => row);
     return { sums, ends, offsets, isCurrent };
   }
 
@@ -129,6 +120,7 @@ export class LogSurvey {
         (ends): PartitionState => ({
           ...ends,
           records: this.recordsOf(survey, topic, ends),
+          isCounted: !this.#plain.has(topic),
           bytes: sizes.get(`${topic}:${ends.partition}`) ?? 0,
         }),
       ),
@@ -155,8 +147,4 @@ export class LogSurvey {
     }
     return this.#sizes.bytes;
   }
-}
-
-function keyOf({ group, topic, partition }: Omit<GroupProgress, 'offset'>): string {
-  return `${group} ${topic}:${partition}`;
 }

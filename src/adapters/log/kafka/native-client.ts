@@ -2,7 +2,6 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { assert, MillraceError } from '../../../core/errors.ts';
-import type { Logger } from '../../../observability/logger.ts';
 
 /** A setting of the native client, by its own names. */
 export type NativeSettings = Readonly<
@@ -106,9 +105,6 @@ export interface NativeClient {
 /** Package of the client; a plain install does not have it. */
 export const NATIVE_CLIENT = '@confluentinc/kafka-javascript';
 
-// librdkafka's severities are syslog's: 3 is error, 4 warning.
-const WARNING = 4;
-
 /**
  * Loads the native client from its package folder. Throws ERR_CLIENT_MISSING where it is not there or was built
  * for another Node. Its callbacks come to the main thread only.
@@ -121,30 +117,6 @@ export function loadNativeClient(folder: string): NativeClient {
     const why = `${NATIVE_CLIENT} cannot be loaded from ${folder}: ${firstLineOf(cause)}`;
     throw new MillraceError('ERR_CLIENT_MISSING', why, { cause });
   }
-}
-
-/** Connects a handle and has what it says logged. */
-export async function connectHandle(handle: NativeHandle, timeoutMs: number, logger: Logger): Promise<void> {
-  handle.on('event.log', (entry: { severity: number; fac: string; message: string }) => {
-    logger[entry.severity <= WARNING ? 'warn' : 'debug'](
-      { facility: entry.fac, said: entry.message },
-      'kafka client',
-    );
-  });
-  // Errors that matter come back from the call that met them; an emitter without a listener would throw.
-  handle.on('event.error', (error: NativeError) => logger.debug({ said: error.message }, 'kafka client'));
-  await called(callback => handle.connect({ timeout: timeoutMs }, callback));
-}
-
-/** Disconnects; a handle whose broker is away is let go after a while. */
-export async function disconnectHandle(handle: NativeHandle): Promise<void> {
-  await new Promise<void>(resolve => {
-    const timer = setTimeout(resolve, DISCONNECT_MS_MAX);
-    handle.disconnect(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 /** A call that ends in a callback, as a promise. */
@@ -163,8 +135,6 @@ export function consumeReady(
     consumer.consume(recordsMax, (error, messages) => resolve(error ?? messages));
   });
 }
-
-const DISCONNECT_MS_MAX = 10_000;
 
 function firstLineOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;

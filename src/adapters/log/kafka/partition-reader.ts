@@ -5,14 +5,13 @@ import { errorFromNative } from './kafka-errors.ts';
 import { bytesOf, recordFrom } from './kafka-record.ts';
 import { consumerSettings, type KafkaConnection } from './kafka-settings.ts';
 import {
-  connectHandle,
   consumeReady,
-  disconnectHandle,
   type NativeClient,
   type NativeConsumer,
   type NativeError,
   type NativePosition,
 } from './native-client.ts';
+import { connectHandle, disconnectHandle } from './native-handles.ts';
 import { ReadySignal } from './ready-signal.ts';
 import type { Place } from './tenures.ts';
 
@@ -128,7 +127,7 @@ export class PartitionReader {
   }
 
   async #connect(): Promise<NativeConsumer> {
-    const { client, connection, groupId, requestMsMax, logger } = this.#options;
+    const { client, connection, groupId } = this.#options;
     const native = new client.KafkaConsumer(
       {
         ...consumerSettings(connection, groupId),
@@ -141,11 +140,7 @@ export class PartitionReader {
     native.on('partition.eof', (end: Required<NativePosition>) => {
       this.#endAt = end.offset;
     });
-    try {
-      await connectHandle(native, requestMsMax, logger);
-    } catch (error) {
-      throw errorFromNative(error as NativeError, { brokers: connection.brokers, doing: 'connect' });
-    }
+    await connectHandle(native, this.#options);
     return native;
   }
 }

@@ -7,13 +7,12 @@ import { bytesOf, produceRecord } from './kafka-record.ts';
 import { type KafkaConnection, producerSettings } from './kafka-settings.ts';
 import {
   called,
-  connectHandle,
   type DeliveryReport,
-  disconnectHandle,
   type NativeClient,
   type NativeError,
   type NativeProducer,
 } from './native-client.ts';
+import { connectHandle, disconnectHandle } from './native-handles.ts';
 
 /** What the producer is made with. */
 export interface PlainProducerOptions {
@@ -23,8 +22,6 @@ export interface PlainProducerOptions {
   /** Bytes that may wait for the brokers; more is refused. */
   readonly queueBytesMax: number;
   readonly logger: Logger;
-  /** Told when connections break. */
-  onTrouble(): void;
   /** Told when a write was not answered. */
   onUnanswered(error: MillraceError): void;
   /** Told where a partition has grown to. */
@@ -181,7 +178,7 @@ export class PlainProducer {
   }
 
   async #connect(): Promise<NativeProducer> {
-    const { client, connection, requestMsMax, logger } = this.#options;
+    const { client, connection, requestMsMax } = this.#options;
     const native = new client.Producer(
       { ...producerSettings(connection), dr_cb: true, 'message.timeout.ms': requestMsMax },
       {},
@@ -189,14 +186,7 @@ export class PlainProducer {
     native.on('delivery-report', (error: NativeError | null, report: DeliveryReport) =>
       this.#delivered(error, report),
     );
-    native.on('event.error', (error: NativeError) => {
-      if (error.code === NATIVE.allBrokersDown) this.#options.onTrouble();
-    });
-    try {
-      await connectHandle(native, requestMsMax, logger);
-    } catch (error) {
-      throw errorFromNative(error as NativeError, { brokers: connection.brokers, doing: 'connect' });
-    }
+    await connectHandle(native, this.#options);
     native.setPollInBackground(true);
     this.#native = native;
     return native;

@@ -18,13 +18,12 @@ import { produceRecord } from './kafka-record.ts';
 import { type KafkaConnection, producerSettings, TRANSACTION_MS_MAX } from './kafka-settings.ts';
 import {
   called,
-  connectHandle,
-  disconnectHandle,
   type NativeClient,
   type NativeConsumer,
   type NativeError,
   type NativeProducer,
 } from './native-client.ts';
+import { connectHandle, disconnectHandle } from './native-handles.ts';
 
 /** What transactions are made with. */
 export interface TransactionsOptions {
@@ -214,7 +213,7 @@ export class Transactions {
   }
 
   async #start(): Promise<NativeProducer> {
-    const { client, connection, transactionalId, feed, requestMsMax, logger } = this.#options;
+    const { client, connection, transactionalId, feed } = this.#options;
     const { brokers } = connection;
     const producer = new client.Producer(
       {
@@ -224,8 +223,8 @@ export class Transactions {
       },
       {},
     );
+    await connectHandle(producer, this.#options);
     try {
-      await connectHandle(producer, requestMsMax, logger);
       // Reports of delivery stay off here: the commit says whether all were delivered, and each report costs a call.
       producer.setPollInBackground(true);
       await called(callback => producer.initTransactions(INIT_MS_MAX, callback));

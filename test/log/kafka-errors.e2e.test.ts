@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+import {
+  AclOperations,
+  AclPermissionTypes,
+  Admin,
+  ResourcePatternTypes,
+  ResourceTypes,
+} from '@platformatic/kafka';
+import { openKafkaAdmin } from '../../src/adapters/log/kafka/kafka-admin.ts';
+import { openKafkaLog } from '../../src/adapters/log/kafka/kafka-log.ts';
+import { adminSettings, type KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-plan.ts';
+import type { MillraceError } from '../../src/core/errors.ts';
+import { fullTopic } from '../../src/core/topics.ts';
+import {
+  CLIENT_PATH,
+  CONNECTION,
+  createTopics,
+  freshEnvironment,
+  kafkaLogOptions,
+  SKIP,
+} from './kafka-fixture.ts';
+import { recordOf, textOf } from './open-log.ts';
+
+const secureBroker = process.env['MILLRACE_TEST_KAFKA_SECURE'] ?? '';
+const caFile = process.env['MILLRACE_TEST_KAFKA_CA'] ?? '';
+const SECURE_SKIP =
+  SKIP ||
+  (secureBroker === '' || caFile === ''
+    ? 'needs a broker with TLS, SCRAM and ACLs (MILLRACE_TEST_KAFKA_SECURE, host:port; MILLRACE_TEST_KAFKA_CA, a file)'
+    : false);
+
+const SETTINGS = { partitions: 2, minInsync: 1, recordBytesMax: 1_048_576, internal: [] } as const;
+/** Errors are named within seconds: an operator waits for them. */
+const NAMED_MS_MAX = 6_000;
+
+async function rejectsSoon(call: () => Promise<unknown>, expected: { code: string; why?: RegExp }) {
+  const startedMs = performance.now();
+  await assert.rejects(call, expected);
+  assert.ok(performance.now() - startedMs < NAMED_MS_MAX, `${expected.code} comes within seconds`);
+}
+
+describe('log on Kafka: topics', { skip: SKIP }, () => {
+  it('creates, changes and grows topics, and is then as planned', async test => {
+    const admin = openKafkaAdmin(CONNECTION, 5_000);
+    test.after(() => admin.close());
+    const settings = {
+      ...SETTINGS,
+      environment: freshEnvironment(),
+      stored: ['alpha'],
+      replication: 1,
+      retentionMs: 60_000,
+    };
+    for (const wanted of [
+      wantedTopics(settings),
+      wantedTopics({ ...settings, partitions: 5, retentionMs: 120_000 }),
+    ]) {
+      await admin.applyTopics(planTopics(wanted, await admin.observeTopics(wanted)));
+      const observed = await admin.observeTopics(wanted);
+      assert.deepEqual(planTopics(wanted, observed), []);
+      assert.equal(observed.topics.get(wanted[0]!.topic)!.partitions, wanted[0]!.partitions);
+    }
+    const lowered = wantedTopics(settings);
+    const observed = await admin.observeTopics(lowered);
+    assert.throws(() => planTopics(lowered, observed), { code: 'ERR_CONFIG_INVALID' });
+    // A step that was taken already changes nothing.
+    await admin.applyTopics([{ kind: 'create', topic: lowered[0]! }]);
+    const copies = wantedTopics({ ...settings, environment: freshEnvironment(), replication: 7 });
+    await admin
+      .observeTopics(copies)
+      .then(seen => assert.throws(() => planTopics(copies, seen), { code: 'ERR_REPLICAS_TOO_FEW' }));
+  });
+});
+
+describe('log on Kafka: errors by name', { skip: SKIP }, () => {
+  it('names what keeps it from opening', async () => {
+    const environment = freshEnvironment();
+    const open = (options: Parameters<typeof kafkaLogOptions>[1]) =>
+      openKafkaLog(kafkaLogOptions(environment, options));
+    await rejectsSoon(() => open({}), { code: 'ERR_TOPIC_MISSING', why: new RegExp(`${environment}\\.`) });
+    await createTopics(environment, { alpha: 2, beta: 1 });
+    await rejectsSoon(() => open({ minInsync: 2 }), { code: 'ERR_REPLICAS_TOO_FEW', why: /alpha:0/ });
+    await rejectsSoon(() => open({ clientPath: `${CLIENT_PATH}-not` }), { code: 'ERR_CLIENT_MISSING' });
+    const nobody = { ...CONNECTION, brokers: [`127.0.0.1:${await freePort()}`] };
+    await rejectsSoon(() => open({ connection: nobody }), {
+      code: 'ERR_STORE_UNAVAILABLE',
+      why: /127\.0\.0\.1:\d+/,
+    });
+  });
+});
+
+describe('log on Kafka: with TLS, a login and rights', { skip: SECURE_SKIP }, () => {
+  const app: KafkaConnection = {
+    brokers: [secureBroker],
+    tls: true,
+    caFile,
+    mechanism: 'scram-sha-512',
+    username: 'app',
+    password: 'app-secret',
+  };
+  const root = { ...app, mechanism: 'scram-sha-256', username: 'admin', password: 'admin-secret' } as const;
+
+  async function grant(test: TestContext, resourceType: keyof typeof ResourceTypes, name: string) {
+    const admin = new Admin(adminSettings(root, 5_000));
+    test.after(() => admin.close());
+    await admin.createAcls({
+      creations: [
+        {
+          resourceType: ResourceTypes[resourceType],
+          resourceName: name,
+          resourcePatternType: ResourcePatternTypes.PREFIXED,
+          principal: 'User:app',
+          host: '*',
+          operation: AclOperations.ALL,
+          permissionType: AclPermissionTypes.ALLOW,
+        },
+      ],
+    });
+  }
+
+  it('names a wrong login and each right that is missing, then works', async test => {
+    const environment = freshEnvironment();
+    const admin = openKafkaAdmin(root, 5_000);
+    test.after(() => admin.close());
+    const wanted = wantedTopics({
+      ...SETTINGS,
+      environment,
+      stored: ['alpha', 'beta'],
+      replication: 1,
+      retentionMs: 60_000,
+    });
+    await admin.applyTopics(planTopics(wanted, await admin.observeTopics(wanted)));
+    const groups = [{ group: 'g', topics: [fullTopic(environment, 'alpha')] }];
+    const open = (connection: KafkaConnection) =>
+      openKafkaLog(kafkaLogOptions(environment, { connection, groups }));
+
+    await rejectsSoon(() => open({ ...app, password: 'wrong' }), { code: 'ERR_STORE_AUTH' });
+    await rejectsSoon(() => open(app), {
+      code: 'ERR_STORE_RIGHTS',
+      why: new RegExp(`topics ${environment}`),
+    });
+    // Brokers come to know of a right a moment after it was granted.
+    const granted = async (resourceType: keyof typeof ResourceTypes, refusal: RegExp) => {
+      await grant(test, resourceType, environment);
+      const deadlineMs = performance.now() + NAMED_MS_MAX;
+      for (;;) {
+        const refused = await open(app).then(
+          log => log.close(),
+          (error: MillraceError) => error.why,
+        );
+        if (refused === undefined || !refusal.test(refused)) return;
+        assert.ok(performance.now() < deadlineMs, refused);
+      }
+    };
+    await granted('TOPIC', /topics/);
+    await rejectsSoon(() => open(app), {
+      code: 'ERR_STORE_RIGHTS',
+      why: new RegExp(`group ${environment}\\.g`),
+    });
+    await granted('GROUP', /group/);
+    await rejectsSoon(() => open(app), { code: 'ERR_STORE_RIGHTS', why: /transactional id/ });
+    await granted('TRANSACTIONAL_ID', /transactional id/);
+
+    const log = await open(app);
+    test.after(() => log.close());
+    const [alpha, beta] = ['alpha', 'beta'].map(name => fullTopic(environment, name)) as [string, string];
+    await log.commit({ appends: [{ topic: alpha, partition: 0, records: [recordOf('a')] }] });
+    const consumer = await log.consume('g', [alpha]);
+    const records = await consumer.poll({ recordsMax: 9, bytesMax: 9_000, waitMsMax: 9_000 });
+    await log.commit({
+      appends: [{ topic: beta, partition: 0, records: records.map(record => recordOf(textOf(record))) }],
+      offsets: [{ group: 'g', topic: alpha, partition: 0, offset: 1 }],
+    });
+    assert.deepEqual((await log.read(beta, 0, 0, 9)).map(textOf), ['a']);
+    await consumer.close();
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { readonly port: number };
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
