@@ -33,7 +33,7 @@ export interface GroupConsumerOptions {
 }
 
 /** How long a revoke waits for what was handed out to be committed; members wait for it, so it must be short. */
-export const REVOKE_MS_MAX = 5_000;
+const REVOKE_MS_MAX = 5_000;
 /** How long joining may take before polls go on waiting for it. */
 const JOIN_MS_MAX = 10_000;
 /** How long a poll looks for records that may be there, however short it was told to wait. */

@@ -5,7 +5,7 @@ import type { NativeHeader, NativeMessage, NativeProducer } from './native-clien
  * Header that carries `timeMs` where it is far from the time of writing, or no whole number. Kafka deletes by a
  * record's timestamp and refuses those too far ahead, so a timestamp must say when a record was written, about.
  */
-export const TIME_HEADER = 'timeMs';
+const TIME_HEADER = 'timeMs';
 
 const PAST_MS_MAX = 3_600_000;
 const AHEAD_MS_MAX = 60_000;

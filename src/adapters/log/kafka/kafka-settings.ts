@@ -18,14 +18,14 @@ export interface KafkaConnection {
 }
 
 /** Largest record, bytes with key and headers: the largest batch of ingest (64 MiB) and room beside it. */
-export const RECORD_BYTES_MAX = 72 * 1024 * 1024;
+const RECORD_BYTES_MAX = 72 * 1024 * 1024;
 /** After this the group takes a member for dead; brokers allow no less than 6 s by default. */
 export const SESSION_MS = 6_000;
 /** After this the broker aborts what a dead process left open; until then its readers wait. */
 export const TRANSACTION_MS_MAX = 8_000;
 
 /** Settings that every native handle has. */
-export function nativeConnection(connection: KafkaConnection): NativeSettings {
+function nativeConnection(connection: KafkaConnection): NativeSettings {
   const { brokers, tls, caFile, username, password, mechanism } = connection;
   const login = username !== '';
   const protocol = `${login ? 'sasl_' : ''}${tls ? 'ssl' : 'plaintext'}`;

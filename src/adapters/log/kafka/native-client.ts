@@ -103,7 +103,7 @@ export interface NativeClient {
 }
 
 /** Package of the client; a plain install does not have it. */
-export const NATIVE_CLIENT = '@confluentinc/kafka-javascript';
+const NATIVE_CLIENT = '@confluentinc/kafka-javascript';
 
 /**
  * Loads the native client from its package folder. Throws ERR_CLIENT_MISSING where it is not there or was built
