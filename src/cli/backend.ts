@@ -4,6 +4,7 @@ import { type Json, textAt } from '../core/event.ts';
 import { HEADER } from '../core/headers.ts';
 import { partitionOf } from '../core/partition.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
+import type { SchemaDesk } from '../core/schema-documents.ts';
 import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
 import { conservationRows, edgeRows, topicDocuments } from '../observability/conservation.ts';
 import { parseObject } from '../runtime/decode.ts';
@@ -18,6 +19,7 @@ export interface BackendOptions {
   readonly version: string;
   /** By the monotonic clock, so that a jump of the other one makes no negative age. */
   readonly startedAtMs: number;
+  readonly schemas: SchemaDesk;
   /** Sends made-up events to the served ingest API; resolves with how many were accepted. */
   sample(count: number): Promise<number>;
 }
@@ -42,6 +44,7 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
         inputs,
         outputs,
       })),
+    schemas: options.schemas,
     topics: async () => ({ topics: topicDocuments(ledgerOf(pipeline, environment, await log.describe())) }),
     tail: (topic, range) => tail(pipeline, { topic, environment, ...range }),
     produce: (topic, lines) => produce(pipeline, { topic, environment, lines }),
@@ -84,6 +87,7 @@ async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<St
     edges: edgeRows(ledger),
     workers: await workerDocuments(pipeline),
     counters: state.counters,
+    schemas: { digest: options.schemas.digest(), shippedDigest: options.schemas.shippedDigest() },
     quarantined: state.quarantined,
     idle: await pipeline.log.isIdle(),
   };

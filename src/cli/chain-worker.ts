@@ -2,8 +2,9 @@ import { createLogger } from '../observability/logger.ts';
 import { changeLayout } from '../runtime/layout-change.ts';
 import { type RunnerOptions, startRunner } from '../runtime/runner.ts';
 import type { Segment } from '../runtime/segments.ts';
-import { composeLayout, composeRunningJobs } from './compose-jobs.ts';
+import { composeLayout, jobsWith } from './compose-jobs.ts';
 import { openChainStores } from './compose-stores.ts';
+import { openWorkerSchemas } from './worker-schemas.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
 /** What the chain's worker answers. */
@@ -13,7 +14,8 @@ export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 export async function startChain(setup: WorkerSetup) {
   const { config, environment } = setup;
   const logger = createLogger(config['observability.logLevel'], 'chain');
-  const { jobs, schemasDigest } = await composeRunningJobs(config);
+  const schemas = await openWorkerSchemas(config, setup.paths);
+  const jobs = jobsWith(config, schemas.registry);
   const layout = composeLayout(jobs, config);
   const segments = layout.segments.filter(segment => isWanted(setup, segment));
   const stores = await openChainStores(setup, logger);
@@ -32,7 +34,9 @@ export async function startChain(setup: WorkerSetup) {
   if (setup.log !== null || setup.changesLayout) {
     await changeLayout({ log: stores.log, layout, jobs, environment, drain });
   }
-  const runners = await Promise.all(segments.map(segment => startRunner({ ...common, segment })));
+  const runners = await Promise.all(
+    segments.map(segment => startRunner({ ...common, ...schemas.bind(segment) })),
+  );
   for (const runner of runners) {
     // A segment that cannot go on takes the process down: what it had not committed is processed again after it.
     runner.done.catch(error => {
@@ -41,7 +45,7 @@ export async function startChain(setup: WorkerSetup) {
   }
   return {
     markCount: () => stores.markCount(),
-    schemasDigest: () => schemasDigest,
+    ...schemas.calls,
     /** CPU time of this thread so far, microseconds. */
     cpuUsage: () => process.threadCpuUsage(),
     stop: async () => {

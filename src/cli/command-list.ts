@@ -1,5 +1,6 @@
 import type { CommandSpec } from './command-spec.ts';
 import { OPERATION_COMMANDS } from './operation-commands.ts';
+import { SCHEMA_COMMANDS } from './schema-commands.ts';
 
 /** The flags of every command, before it or after. */
 export const GLOBAL_OPTIONS = [
@@ -20,6 +21,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   failed: 'rejected events and why',
   cache: 'master data that events are denormalised with',
   archive: 'the objects that every stored topic is archived to',
+  schemas: 'event schemas: draft, check, test, add a version, publish',
   config: 'effective configuration and where each value came from',
 };
 
@@ -235,6 +237,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['millrace archive cat OBJECT | jq .mid'],
     load: async () => (await import('./commands/archive.ts')).archiveCat,
   },
+  ...SCHEMA_COMMANDS,
   {
     path: 'config show',
     isDefault: true,

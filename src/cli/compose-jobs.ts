@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url';
 import { createMemoryState } from '../adapters/state/memory-state.ts';
+import { SCHEMAS_DIRECTORY } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import type { Job, SchemaRegistry } from '../core/job.ts';
 import type { StateStore } from '../core/ports.ts';
@@ -10,21 +10,16 @@ import { TABLE_TOPICS } from '../runtime/tables/table-rows.ts';
 import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import { uuidOf } from '../runtime/uuid.ts';
 
-const SCHEMAS_DIRECTORY = fileURLToPath(new URL('../../schemas', import.meta.url));
-
-/** The stream jobs in pipeline order, with the options of the configuration and the shipped schemas. */
-export async function composeJobs(config: Config): Promise<readonly Job[]> {
-  return (await composeRunningJobs(config)).jobs;
-}
-
-/** The same, with the digest of the schemas that they were made with. */
-export async function composeRunningJobs(
-  config: Config,
-): Promise<{ readonly jobs: readonly Job[]; readonly schemasDigest: string }> {
+/**
+ * The stream jobs in pipeline order, with the options of the configuration and the shipped schemas.
+ * @param own  folder of the schemas of an environment: those that are published there come in
+ */
+export async function composeJobs(config: Config, own?: string): Promise<readonly Job[]> {
   // Loaded only where jobs run: the compiled schemas take 15 MB of a thread.
-  const { loadSchemas } = await import('../adapters/schemas/ajv-schemas.ts');
-  const schemas = await loadSchemas(SCHEMAS_DIRECTORY);
-  return { jobs: jobsWith(config, schemas), schemasDigest: schemas.digest };
+  const { compileSchemas, loadSchemas } = await import('../adapters/schemas/ajv-schemas.ts');
+  if (own === undefined) return jobsWith(config, await loadSchemas(SCHEMAS_DIRECTORY));
+  const { readPublishedSet } = await import('../adapters/schemas/schema-catalogue.ts');
+  return jobsWith(config, compileSchemas(await readPublishedSet({ shipped: SCHEMAS_DIRECTORY, own })));
 }
 
 /** The jobs as a thread needs them that lists them and lays them out, but does not run them. */
@@ -35,7 +30,8 @@ export function describeJobs(config: Config): readonly Job[] {
   return jobsWith(config, { validateEvent: refuse, validateRouted: refuse });
 }
 
-function jobsWith(config: Config, schemas: SchemaRegistry): readonly Job[] {
+/** The stream jobs in pipeline order, with the options of the configuration. */
+export function jobsWith(config: Config, schemas: SchemaRegistry): readonly Job[] {
   return createJobs({
     options: {
       extract: { eventBytesMax: config['extract.eventBytesMax'] },

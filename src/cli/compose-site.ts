@@ -110,8 +110,8 @@ async function servedState(settings: Settings): Promise<ServedState | null> {
       askDocument<{ releaseDigest?: string }>(server, { path: '/version' }),
     ]);
     if (status.environment !== settings.environment) return null;
-    const { components, workers } = status;
-    return { url: server.url, components, workers, releaseDigest: version.releaseDigest ?? '' };
+    const { components, workers, schemas } = status;
+    return { url: server.url, components, workers, schemas, releaseDigest: version.releaseDigest ?? '' };
   } catch (error) {
     const isGone =
       error instanceof MillraceError && ['ERR_NOT_SERVING', 'ERR_UNAUTHORIZED'].includes(error.code);

@@ -16,6 +16,8 @@ export interface EnvironmentPaths {
   readonly log: string;
   readonly state: string;
   readonly archive: string;
+  /** Versions of the operator's event schemas, and which are published; absent where there are none. */
+  readonly schemas: string;
   readonly tablesFile: string;
   readonly cacheFile: string;
   readonly servingFile: string;
@@ -30,6 +32,7 @@ export function environmentPaths(dataDirectory: string, environment: string): En
     log: join(root, 'log'),
     state: join(root, 'state'),
     archive: join(root, 'archive'),
+    schemas: join(root, 'schemas'),
     tablesFile: join(root, 'tables.sqlite'),
     cacheFile: join(root, 'cache.sqlite'),
     servingFile: join(root, 'serving.json'),

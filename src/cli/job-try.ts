@@ -22,6 +22,8 @@ export interface TryOptions {
   readonly input: string;
   /** Master data: dataset → file of `{"key", "value"}` lines. */
   readonly cacheFiles: Readonly<Record<string, string>>;
+  /** Folder of the environment's own schemas, of which the published ones count; it need not exist. */
+  readonly schemas: string;
   /** The time that counts as now, epoch ms. */
   readonly nowMs: number;
   readonly config: Config;
@@ -36,7 +38,7 @@ export interface TryOptions {
  * what passed from one of the jobs to the next.
  */
 export async function tryJobs(options: TryOptions): Promise<void> {
-  const jobs = chooseJobs(await composeJobs(options.config), options.names);
+  const jobs = chooseJobs(await composeJobs(options.config, options.schemas), options.names);
   const stores = {
     state: composeTrialState(options.config),
     cache: await loadCache(options.cacheFiles),

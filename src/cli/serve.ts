@@ -13,6 +13,7 @@ import type { OperationsApi } from '../services/query/operations-api.ts';
 import { createServer } from '../services/query/server.ts';
 import { createBackend } from './backend.ts';
 import { openPipeline, type Pipeline } from './compose.ts';
+import { openSchemaDesk } from './compose-schemas.ts';
 import { buildConsole } from './console-build.ts';
 import { announce, operatorToken, withdraw } from './data-directory.ts';
 import { sendSamples } from './send-sample.ts';
@@ -106,7 +107,8 @@ async function startServer(
   });
   const address = { url: '' };
   const sample = (count: number) => sendSamples({ url: address.url, token }, count);
-  const backend = await createBackend(pipeline, { environment, version, startedAtMs, sample });
+  const schemas = await openSchemaDesk(pipeline.paths, () => pipeline.chain.map(({ calls }) => calls));
+  const backend = await createBackend(pipeline, { environment, version, startedAtMs, schemas, sample });
   const server = await createServer({
     config,
     environment,

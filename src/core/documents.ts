@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from './event.ts';
 import type { Dataset } from './job.ts';
+import type { SchemaDesk } from './schema-documents.ts';
 
 /** How far a consumer group is behind on a topic, records. */
 export interface GroupLag {
@@ -154,6 +155,8 @@ export interface StatusDocument {
   readonly workers: readonly { readonly role: string; readonly schemasDigest: string }[];
   /** Deltas summed since the environment began; the original's metric names with `_`, prefixed by the job. */
   readonly counters: Readonly<Record<string, number>>;
+  /** Digests of the event schemas: of the published set, and of what ships with the release. */
+  readonly schemas: { readonly digest: string; readonly shippedDigest: string };
   readonly quarantined: readonly {
     readonly topic: string;
     readonly partition: number;
@@ -324,6 +327,7 @@ export interface RelationsDocument {
 export interface Backend {
   status(): Promise<StatusDocument>;
   jobs(): readonly JobDocument[];
+  readonly schemas: SchemaDesk;
   topics(): Promise<TopicsDocument>;
   /** Records of a topic, all partitions or one, from an offset on; throws ERR_TOPIC_UNKNOWN. */
   tail(

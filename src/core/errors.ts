@@ -304,6 +304,12 @@ export const ERRORS = {
     'a schema of events cannot be used',
     'Correct or remove the file that is named.',
   ),
+  ERR_SCHEMA_INCOMPATIBLE: row(
+    'misuse',
+    409,
+    'the schema refuses events that the version before accepts',
+    'Keep the field that is named as it was, or add the schema with --incompatible.',
+  ),
   ERR_FILE_UNREADABLE: row('misuse', 400, 'the file cannot be read', 'Check the path and its rights.'),
   ERR_TOPIC_UNKNOWN: row('misuse', 404, 'there is no such topic', 'millrace topics list shows them.'),
   ERR_JOB_UNKNOWN: row('misuse', 404, 'there is no such job', 'millrace job list shows them.'),

@@ -37,6 +37,8 @@ export interface RunnerOptions {
   readonly logger: Logger;
   /** How it waits for a store; by the machine's clock where absent. */
   readonly pause?: Pause;
+  /** Called before each batch is processed: what the jobs go by may change there, and only there. */
+  onBatch?(): void;
   /** Ends by itself at the end of its topics, for working off what nobody adds to; else it runs until stopped. */
   readonly endsCaughtUp?: boolean;
 }
@@ -88,6 +90,7 @@ async function run(options: RunnerOptions, consumer: Consumer, signal: AbortSign
       const records = await consumer.poll({ ...limits, waitMsMax, isLent: true });
       if (records.length === 0 && options.endsCaughtUp === true && consumer.isCaughtUp()) return;
       if (records.length === 0) continue;
+      options.onBatch?.();
       const batch = await processBatch(options, { records, signal, committing });
       if (batch === undefined) return;
       committing = commitBatch(options, batch, signal);

@@ -1,54 +1,61 @@
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import type { ValidateFunction } from 'ajv';
 import ajvDraft04 from 'ajv-draft-04';
-import { digestOfSchemas, type SchemaFile } from '../../config/schema-digest.ts';
 import { MillraceError } from '../../core/errors.ts';
-import { type Json, type JsonObject, valueAt } from '../../core/event.ts';
+import type { Json, JsonObject } from '../../core/event.ts';
 import type { SchemaRegistry, Violation } from '../../core/job.ts';
-import { readSchemas } from './read-schemas.ts';
+import { combineSchemas, readShipped, type SchemaSet } from './schema-set.ts';
 import { violationOf } from './violation.ts';
 
 /** Eids with a schema of their own in the last check; every other one is held against `envelope`. */
 const ROUTED_EIDS = ['SEARCH', 'ME_WORKFLOW_SUMMARY'] as const;
 
-type Check = (event: JsonObject) => Violation | null;
+/** The verdict of one schema: null where the event is valid. */
+export type Check = (event: JsonObject) => Violation | null;
 
-/** Schemas with the digest of the files they were loaded from. */
-export interface LoadedSchemas extends SchemaRegistry {
+/** Schemas that are ready to judge events. */
+export interface CompiledSchemas extends SchemaRegistry {
+  /** Of the set that was compiled. */
   readonly digest: string;
+  /** By the text of the schema: what a later compilation takes over. */
+  readonly checks: ReadonlyMap<string, Check>;
+}
+
+/** Loads and compiles the schemas of a folder. Throws ERR_FILE_UNREADABLE, ERR_SCHEMA_INVALID. */
+export async function loadSchemas(directory: string): Promise<CompiledSchemas> {
+  return compileSchemas(combineSchemas(await readShipped(directory), []));
 }
 
 /**
- * Loads and compiles `telemetry/3.0` and `routed` of a folder of draft-04 schemas; nothing is compiled later.
- * Formats are not checked: the original put `date-time` on numbers. A name that every object inherits is missing
- * where the event does not bring it.
- * @throws MillraceError ERR_FILE_UNREADABLE, ERR_SCHEMA_INVALID
+ * Compiles a set of draft-04 schemas; nothing is compiled later. Formats are not checked: the original put
+ * `date-time` on numbers. A name that every object inherits is missing where the event does not bring it.
+ * @param before  a compilation whose unchanged schemas are taken over
+ * @throws MillraceError ERR_SCHEMA_INVALID
  */
-export async function loadSchemas(directory: string): Promise<LoadedSchemas> {
-  const files: SchemaFile[] = [];
-  const read = (folder: string) =>
-    readSchemas(join(directory, folder), (file, text) => {
-      files.push({ path: `${folder}/${file}`, sha256: createHash('sha256').update(text).digest('hex') });
-    });
-  const routed = await read('routed');
-  const events = await read('telemetry/3.0');
+export function compileSchemas(set: SchemaSet, before?: CompiledSchemas): CompiledSchemas {
   const compile = createCompiler();
+  const checks = new Map<string, Check>();
+  const checkOf = (name: string, schema: JsonObject): Check => {
+    const text = JSON.stringify(schema);
+    const check = checks.get(text) ?? before?.checks.get(text) ?? compile(name, schema);
+    checks.set(text, check);
+    return check;
+  };
   const byEid = new Map<string, Check>();
-  for (const [name, schema] of events) {
-    if (!isEventSchema(name, schema)) continue;
-    for (const key of [name.toUpperCase(), name]) byEid.set(key, compile(name, schema));
+  for (const [eid, schema] of set.events) {
+    const check = checkOf(eid.toLowerCase(), schema);
+    for (const key of [eid, eid.toLowerCase()]) byEid.set(key, check);
   }
-  const compileRouted = (name: string): Check => {
-    const schema = routed.get(name);
+  const routedCheck = (name: string): Check => {
+    const schema = set.routed.get(name);
     if (schema === undefined)
       throw new MillraceError('ERR_SCHEMA_INVALID', `routed/${name}.json is not there`);
-    return compile(name, schema);
+    return checkOf(name, schema);
   };
-  const routedBy = new Map<string, Check>(ROUTED_EIDS.map(eid => [eid, compileRouted(eid.toLowerCase())]));
-  const envelope = compileRouted('envelope');
+  const routedBy = new Map<string, Check>(ROUTED_EIDS.map(eid => [eid, routedCheck(eid.toLowerCase())]));
+  const envelope = routedCheck('envelope');
   return {
-    digest: digestOfSchemas(files),
+    digest: set.digest,
+    checks,
     validateEvent(event) {
       const { eid } = event;
       if (typeof eid !== 'string' || eid === '') return noEid(eid);
@@ -63,22 +70,15 @@ export async function loadSchemas(directory: string): Promise<LoadedSchemas> {
   };
 }
 
-/** Tells a schema of events from a part of one: it pins `eid` to the name of its file. */
-function isEventSchema(name: string, schema: Json | undefined): boolean {
-  const eids = valueAt(schema, 'properties', 'eid', 'enum');
-  if (Array.isArray(eids) && eids.includes(name.toUpperCase())) return true;
-  const parts = valueAt(schema, 'allOf');
-  return Array.isArray(parts) && parts.some((part: Json) => isEventSchema(name, part));
-}
-
 /** Names that every object inherits; with the quotes that make them a whole word of a JSON text. */
 const INHERITED = Object.getOwnPropertyNames(Object.prototype).map(name => JSON.stringify(name));
 
 /**
  * Compiles with one of two settings. Looking at own properties alone takes ten times as long, and changes the answer
  * only where a schema speaks of a name that every object inherits.
+ * @returns takes a schema with its references put in, and the name that errors call it by
  */
-function createCompiler(): (name: string, schema: JsonObject) => Check {
+export function createCompiler(): (name: string, schema: JsonObject) => Check {
   const plain = createAjv(false);
   const careful = createAjv(true);
   return (name, schema) => {

@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SchemaFile } from '../../config/schema-digest.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../core/event.ts';
 
 const FILES_MAX = 1000;
-const FILE_BYTES_MAX = 1_048_576;
+/** Longest text of one schema. */
+export const SCHEMA_BYTES_MAX = 1_048_576;
 /** Deepest nesting and most nodes of a schema with its references put in; a cycle of references ends here. */
 const DEPTH_MAX = 64;
 const NODES_MAX = 50_000;
@@ -15,72 +18,103 @@ const DATA_KEYWORDS: ReadonlySet<string> = new Set(['enum', 'default', 'required
 /** Keywords that only serve references: they are gone once these are put in. */
 const REFERENCE_KEYWORDS: ReadonlySet<string> = new Set(['$schema', 'id', 'definitions']);
 
-/**
- * Reads every JSON Schema of a folder and puts what it refers to in its place. References are by file name within
- * the folder, whatever comes before it (`http://localhost:7070/schemas/3.0/common.json` is `common.json`), with an
- * optional `#/pointer`; nothing is fetched.
- * @param onText  told of each file's text, in the order of their names
- * @returns schemas by file name without `.json`
- * @throws MillraceError ERR_SCHEMA_INVALID names the file and what is wrong with it
- */
-export async function readSchemas(
-  folder: string,
-  onText: (file: string, text: string) => void = () => undefined,
-): Promise<ReadonlyMap<string, JsonObject>> {
-  const documents = await readDocuments(folder, onText);
+/** The JSON documents of a folder by file name. */
+export type Documents = ReadonlyMap<string, Json>;
+
+/** A folder of schemas as it was read. */
+export interface SchemaFolder {
+  readonly documents: Documents;
+  /** Names and digests of the files, by name. */
+  readonly files: readonly SchemaFile[];
+}
+
+/** The documents with what they refer to in its place, by file name without `.json`; see {@link resolveSchema}. */
+export function resolveDocuments(folder: string, documents: Documents): ReadonlyMap<string, JsonObject> {
   const schemas = new Map<string, JsonObject>();
   for (const [file, document] of documents) {
-    const resolution: Resolution = { folder, file, documents, document, nodes: { left: NODES_MAX } };
-    const schema = resolve(document, resolution, 0);
-    if (!isObject(schema)) throw invalid(folder, file, 'it is not a JSON object');
-    schemas.set(file.slice(0, -'.json'.length), schema);
+    const name = join(folder, file);
+    schemas.set(file.slice(0, -'.json'.length), resolveSchema(document, { name, documents }));
   }
   return schemas;
 }
 
-async function readDocuments(
-  folder: string,
-  onText: (file: string, text: string) => void,
-): Promise<ReadonlyMap<string, Json>> {
-  const files = (await readdir(folder).catch(error => unreadable(folder, error)))
-    .filter(file => file.endsWith('.json'))
+/** Reads the JSON documents of a folder. Throws ERR_SCHEMA_INVALID, ERR_FILE_UNREADABLE. */
+export async function readDocuments(folder: string): Promise<SchemaFolder> {
+  const names = (await readdir(folder).catch(error => unreadable(folder, error)))
+    .filter(name => name.endsWith('.json'))
     .sort();
-  if (files.length > FILES_MAX) throw invalid(folder, '', `it holds more than ${FILES_MAX} schemas`);
+  if (names.length > FILES_MAX) throw invalid(folder, `it holds more than ${FILES_MAX} schemas`);
   const documents = new Map<string, Json>();
-  for (const file of files) {
-    const text = await readFile(join(folder, file), 'utf8').catch(error =>
-      unreadable(join(folder, file), error),
-    );
-    onText(file, text);
-    if (text.length > FILE_BYTES_MAX) throw invalid(folder, file, `it is longer than ${FILE_BYTES_MAX}`);
-    try {
-      documents.set(file, JSON.parse(text) as Json);
-    } catch (cause) {
-      throw invalid(folder, file, 'it is not JSON', cause);
-    }
+  const files: SchemaFile[] = [];
+  for (const path of names) {
+    const place = join(folder, path);
+    const text = await readFile(place, 'utf8').catch(error => unreadable(place, error));
+    documents.set(path, parseSchema(text, place));
+    files.push({ path, sha256: createHash('sha256').update(text).digest('hex') });
   }
-  return documents;
+  return { documents, files };
 }
 
-/** What the walk over one schema needs; `document` is the file that the walk is in. */
-interface Resolution {
-  readonly folder: string;
-  readonly file: string;
-  readonly documents: ReadonlyMap<string, Json>;
+/** A schema from its text; `name` is what errors call it. Throws ERR_SCHEMA_INVALID. */
+export function parseSchema(text: string, name: string): Json {
+  if (text.length > SCHEMA_BYTES_MAX) throw invalid(name, `it is longer than ${SCHEMA_BYTES_MAX}`);
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw invalid(name, 'it is not JSON', cause);
+  }
+}
+
+/** Where a schema stands: what errors call it, and the documents that it may refer to by file name. */
+export interface SchemaScope {
+  readonly name: string;
+  readonly documents: Documents;
+}
+
+/**
+ * Puts what a schema refers to in its place. References are by file name among the documents, whatever comes before
+ * it (`http://localhost:7070/schemas/3.0/common.json` is `common.json`), with an optional `#/pointer`; nothing is
+ * fetched. Throws ERR_SCHEMA_INVALID.
+ */
+export function resolveSchema(document: Json, scope: SchemaScope): JsonObject {
+  const schema = resolve(document, { ...scope, document, nodes: { left: NODES_MAX } }, 0);
+  if (!isObject(schema)) throw invalid(scope.name, 'it is not a JSON object');
+  return schema;
+}
+
+/** What a reference in a document leads to, with the document it is in; undefined where it leads nowhere. */
+export function findReference(
+  reference: string,
+  document: Json,
+  documents: Documents,
+): { readonly target: Json; readonly document: Json } | undefined {
+  const [path = '', pointer = ''] = reference.split('#', 2);
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const within = name === '' ? document : documents.get(name);
+  const target = within === undefined ? undefined : at(within, pointer);
+  return within === undefined || target === undefined ? undefined : { target, document: within };
+}
+
+/** What the walk over one schema needs; `document` is the one that the walk is in. */
+interface Resolution extends SchemaScope {
   readonly document: Json;
   readonly nodes: { left: number };
 }
 
 function resolve(node: Json, resolution: Resolution, depth: number): Json {
-  const { folder, file, nodes } = resolution;
+  const { name, nodes } = resolution;
   nodes.left -= 1;
   if (depth > DEPTH_MAX || nodes.left < 0) {
-    throw invalid(folder, file, 'its references go in a circle, or it is too large');
+    throw invalid(name, 'its references go in a circle, or it is too large');
   }
   if (Array.isArray(node)) return node.map(element => resolve(element, resolution, depth + 1));
   if (!isObject(node)) return node;
   const reference = node['$ref'];
-  if (typeof reference === 'string') return resolveReference(reference, resolution, depth);
+  if (typeof reference === 'string') {
+    const found = findReference(reference, resolution.document, resolution.documents);
+    if (found === undefined) throw invalid(name, `it refers to ${reference}, which is not there`);
+    return resolve(found.target, { ...resolution, document: found.document }, depth + 1);
+  }
   const entries = Object.entries(node).flatMap(([key, value]): [string, Json][] => {
     // A property may be named like a keyword; its schema is an object then, the keyword's value of `id` is a text.
     if (value === undefined || isReferenceKeyword(key, value)) return [];
@@ -95,16 +129,6 @@ function isReferenceKeyword(key: string, value: Json): boolean {
   return REFERENCE_KEYWORDS.has(key) && (key === 'definitions' || typeof value === 'string');
 }
 
-function resolveReference(reference: string, resolution: Resolution, depth: number): Json {
-  const { folder, file, documents } = resolution;
-  const [path = '', pointer = ''] = reference.split('#', 2);
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  const document = name === '' ? resolution.document : documents.get(name);
-  const target = document === undefined ? undefined : at(document, pointer);
-  if (target === undefined) throw invalid(folder, file, `it refers to ${reference}, which is not there`);
-  return resolve(target, { ...resolution, document: document ?? null }, depth + 1);
-}
-
 /** Follows a JSON pointer through objects. */
 function at(document: Json, pointer: string): Json | undefined {
   let node: Json | undefined = document;
@@ -116,8 +140,8 @@ function at(document: Json, pointer: string): Json | undefined {
   return node;
 }
 
-function invalid(folder: string, file: string, why: string, cause?: unknown): MillraceError {
-  return new MillraceError('ERR_SCHEMA_INVALID', `${join(folder, file)}: ${why}`, { cause });
+function invalid(name: string, why: string, cause?: unknown): MillraceError {
+  return new MillraceError('ERR_SCHEMA_INVALID', `${name}: ${why}`, { cause });
 }
 
 function unreadable(path: string, cause: unknown): never {

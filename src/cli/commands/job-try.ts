@@ -1,6 +1,7 @@
 import { loadConfig } from '../../config/load.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
+import { environmentPaths } from '../data-directory.ts';
 import { tryJobs } from '../job-try.ts';
 import { parseTime } from '../parse-time.ts';
 
@@ -17,6 +18,7 @@ export async function tryJob(call: Call): Promise<undefined> {
       .map(name => name.trim()),
     input,
     cacheFiles: Object.fromEntries(call.texts('cache').map(parseCache)),
+    schemas: environmentPaths(settings.dataDirectory, settings.environment).schemas,
     nowMs: parseNow(call.text('now')),
     config: loadConfig(settings).config,
     environment: settings.environment,

@@ -35,9 +35,13 @@ export async function worker(call: Call): Promise<undefined> {
   });
   const { openWorkerSetup } = await import('../compose-worker.ts');
   const { startChain } = await import('../chain-worker.ts');
-  const chain = await startChain(await openWorkerSetup(settings, { config, instance, jobs }));
+  const { followPublished } = await import('../worker-schemas.ts');
+  const setup = await openWorkerSetup(settings, { config, instance, jobs });
+  const chain = await startChain(setup);
+  const unfollow = followPublished(setup.paths, chain, error => reportFailure(error, false));
   output.document({ instance, jobs }, () => `worker ${instance} runs ${jobs?.join(', ') ?? 'all jobs'}\n`);
   await stopped.promise;
+  unfollow();
   await chain.stop();
 }
 

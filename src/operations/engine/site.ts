@@ -51,6 +51,8 @@ export interface ServedState {
   readonly components: readonly { readonly name: string; readonly state: string; readonly detail: string }[];
   /** Digest of the schemas that each worker has loaded. */
   readonly workers: readonly { readonly role: string; readonly schemasDigest: string }[];
+  /** Of the published event schemas, and of those that ship with its release. */
+  readonly schemas: { readonly digest: string; readonly shippedDigest: string };
   readonly releaseDigest: string;
 }
 

@@ -6,6 +6,7 @@ import { describeApi } from './openapi.ts';
 import { operationRoutes } from './operation-routes.ts';
 import type { Pulse } from './pulse.ts';
 import { type ApiRoute, takesHtml } from './route.ts';
+import { SCHEMA_ROUTES } from './schema-routes.ts';
 import type { ServerOptions } from './server-options.ts';
 import { SYSTEM_ROUTES } from './system-routes.ts';
 import { TOPIC_ROUTES } from './topic-routes.ts';
@@ -38,7 +39,9 @@ export function apiRoutes(
       summary: 'Tells the release and the digests of configuration and schemas.',
       access: 'open',
       answer: { type: 'application/json', schema: 'Version', description: 'The version.' },
-      run: async () => ({ body: options.version }),
+      run: async ({ backend }) => ({
+        body: { ...options.version, schemasDigest: backend.schemas.digest() },
+      }),
     },
     {
       method: 'GET',
@@ -67,6 +70,7 @@ export function apiRoutes(
     ...SYSTEM_ROUTES,
     ...TOPIC_ROUTES,
     ...DATA_ROUTES,
+    ...SCHEMA_ROUTES,
     ...operationRoutes(options.operations),
     ...consoleRoutes(pulse, options.console),
   ];

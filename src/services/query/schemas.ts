@@ -53,6 +53,20 @@ const EVENT_ROW = {
   code: TEXT_OR_NULL,
   ...POSITION,
 };
+const SCHEMA_ROW = {
+  eid: TEXT,
+  eventVersion: TEXT,
+  version: COUNT,
+  origin: { type: 'string', enum: ['shipped', 'own'] },
+  state: { type: 'string', enum: ['draft', 'published', 'retired'] },
+  digest: TEXT,
+  breaks: list(object({ pointer: TEXT, message: TEXT })),
+} as const;
+const SCHEMA_STATE = {
+  digest: TEXT,
+  shippedDigest: TEXT,
+  workers: list(object({ worker: COUNT, digest: TEXT_OR_NULL, detail: TEXT })),
+};
 const ENVELOPE = {
   id: { type: 'string', enum: ['api.telemetry', 'api.health'] },
   ver: TEXT,
@@ -81,8 +95,8 @@ export const SCHEMAS = {
   Index: object({ name: TEXT, version: TEXT, routes: list(TEXT) }),
   Version: {
     type: 'object',
-    properties: { version: TEXT },
-    required: ['version'],
+    properties: { version: TEXT, schemasDigest: TEXT },
+    required: ['version', 'schemasDigest'],
     additionalProperties: true,
   },
   OpenApi: ANY_OBJECT,
@@ -197,11 +211,42 @@ export const SCHEMAS = {
     ),
     counters: { type: 'object', additionalProperties: COUNT },
     workers: list(object({ role: TEXT, schemasDigest: TEXT })),
+    schemas: object({ digest: TEXT, shippedDigest: TEXT }),
     quarantined: list(object({ topic: TEXT, partition: COUNT, fromOffset: COUNT, toOffset: COUNT })),
     idle: SWITCH,
   }),
   Jobs: object({
     jobs: list(object({ job: TEXT, replaces: TEXT, does: TEXT, inputs: list(TEXT), outputs: list(TEXT) })),
+  }),
+
+  SchemaRow: object(SCHEMA_ROW),
+  Schemas: object({
+    ...SCHEMA_STATE,
+    schemas: list(ref('SchemaRow')),
+    sets: list(
+      object({
+        digest: TEXT,
+        publishedAtMs: TIME,
+        versions: { type: 'object', additionalProperties: COUNT },
+      }),
+    ),
+  }),
+  Schema: object({ ...SCHEMA_ROW, schema: ANY_OBJECT }),
+  SchemaAdd: {
+    type: 'object',
+    properties: { schema: ANY_OBJECT, incompatible: SWITCH },
+    required: ['schema'],
+  },
+  SchemaAdded: object({
+    ...SCHEMA_ROW,
+    changed: SWITCH,
+    warnings: list(object({ severity: TEXT, pointer: TEXT, message: TEXT })),
+  }),
+  SchemaPublish: { type: 'object', properties: { digest: TEXT } },
+  SchemasPublished: object({
+    ...SCHEMA_STATE,
+    changed: SWITCH,
+    published: list(object({ eid: TEXT, version: COUNT_OR_NULL })),
   }),
 
   ArchiveStatus: object({
