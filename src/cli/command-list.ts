@@ -1,5 +1,6 @@
 import type { CommandSpec } from './command-spec.ts';
 import { OPERATION_COMMANDS } from './operation-commands.ts';
+import { SCHEMA_COMMANDS } from './schema-commands.ts';
 
 import { SCHEMA_COMMANDS } from './schema-commands.ts';
 
