@@ -2,8 +2,6 @@ import type { CommandSpec } from './command-spec.ts';
 import { OPERATION_COMMANDS } from './operation-commands.ts';
 import { SCHEMA_COMMANDS } from './schema-commands.ts';
 
-import { SCHEMA_COMMANDS } from './schema-commands.ts';
-
 /** The flags of every command, before it or after. */
 export const GLOBAL_OPTIONS = [
   ['--env <name>', 'environment (MILLRACE_ENV; default: local)'],
