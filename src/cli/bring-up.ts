@@ -26,7 +26,10 @@ export async function bringUp({ settings, config, print, signal }: BringUpSettin
   await refuseUnready(settings, config);
   // Only those of operations: others are for the process that serves, and count from when it begins.
   if (/^(operations|receipts)\./.test(config['debug.failpoint'])) armFailpoint(config['debug.failpoint']);
-  const opened = await openOperations({ settings, config, signal, emit: event => printEvent(event, print) });
+  const emit = (event: RunEvent) => printEvent(event, print);
+  // What it serves next is the proof: an instance to try things on would only put that off by seconds.
+  const served = { ...config, 'operations.trial': false };
+  const opened = await openOperations({ settings, config: served, signal, emit });
   const request = everything(config);
   const plan = await opened.plan(request);
   if (plan.changes === 0) print(`operations ${request.operations.length} in place`);

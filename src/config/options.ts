@@ -250,7 +250,7 @@ export const OPTIONS = {
 
   'operations.trial': toggle(
     true,
-    'Whether what an operation changed is tried on an instance with data of its own.',
+    'Whether what run changed is tried on an instance with data of its own; up serves it instead.',
   ),
 
   'host.portBase': integer(
