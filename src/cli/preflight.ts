@@ -6,9 +6,6 @@ import { readServing } from './http-client.ts';
 import { portOwner } from './port-owner.ts';
 import { secretReferences, unresolvedSecret } from './secret-references.ts';
 
-/** Below this, bytes, nothing is set up, whatever log.freeBytesMin allows. */
-const FREE_BYTES_MIN = 64 * 1024 * 1024;
-
 /**
  * What must hold before anything is changed or started: every secret that the configuration refers to is there, and
  * the disk has room. Throws the error that says what to do.
@@ -31,7 +28,8 @@ export async function refuseUnready(settings: Settings, config: Config): Promise
 
 /** Free bytes without which nothing is set up. */
 export function freeBytesWanted(config: Config): number {
-  return Math.max(FREE_BYTES_MIN, config['log.freeBytesMin']);
+  // With the reserve switched off, a disk to its last byte is the operator's wish; a full one takes nothing.
+  return Math.max(1, config['log.freeBytesMin']);
 }
 
 /** Throws ERR_PORT_TAKEN, saying who has it, where another process than this environment's server listens. */
