@@ -9,17 +9,28 @@ import { fullTopic } from '../../src/core/topics.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { startServers } from '../servers/servers.ts';
 
-const kafka = await startServers(['kafka']);
+const BROKERS = 'MILLRACE_TEST_KAFKA';
+const CLIENT = 'MILLRACE_TEST_KAFKA_CLIENT';
+
+/** Starts a broker for the test file, and tells the processes that it starts: they use the same. */
+async function findKafka(): Promise<string | false> {
+  if (process.env[BROKERS] !== undefined) return false;
+  const kafka = await startServers(['kafka']);
+  if ('skip' in kafka) return kafka.skip;
+  process.env[BROKERS] = kafka.config['kafka.brokers'].join(',');
+  process.env[CLIENT] = kafka.config['kafka.clientFolder'];
+  return false;
+}
 
 /** What a test of Kafka is skipped with; false where it can run. */
-export const SKIP: string | false = 'skip' in kafka ? kafka.skip : false;
+export const SKIP: string | false = await findKafka();
 
 /** Folder of the native client's package. */
-export const CLIENT_PATH = 'skip' in kafka ? '' : kafka.config['kafka.clientFolder'];
+export const CLIENT_PATH = process.env[CLIENT] ?? '';
 
 /** The broker of the tests. */
 export const CONNECTION: KafkaConnection = {
-  brokers: 'skip' in kafka ? [] : kafka.config['kafka.brokers'],
+  brokers: process.env[BROKERS]?.split(',') ?? [],
   tls: false,
   caFile: '',
   mechanism: 'scram-sha-512',
