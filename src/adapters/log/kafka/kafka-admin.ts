@@ -24,6 +24,11 @@ export interface PartitionEnds {
 // The protocol's numbers of two errors that are answers.
 const TOPIC_EXISTS = 36;
 const GROUP_NOT_FOUND = 69;
+// Its numbers of a coordinator that loads, is not there yet, or has moved: on a new cluster the first question makes
+// the topics that coordinators keep their state in, which takes a busy machine seconds.
+const COORDINATOR_CODES: readonly number[] = [14, 15, 16];
+const COORDINATOR_MS_MAX = 15_000;
+const COORDINATOR_LOOK_MS = 100;
 /** How long a created topic may take to be known to every broker. */
 const SHOWN_MS_MAX = 15_000;
 const SHOWN_LOOK_MS = 50;
@@ -284,10 +289,16 @@ export class KafkaAdmin {
 
   async #call<T>(doing: string, call: (admin: Admin) => Promise<T>): Promise<T> {
     const attempt: Attempt = { brokers: this.#brokers, doing };
-    try {
-      return await call(this.#admin);
-    } catch (error) {
-      throw errorFromAdmin(error, attempt);
+    const deadlineMs = performance.now() + COORDINATOR_MS_MAX;
+    // Ends with an answer, any other error, or at the deadline.
+    while (true) {
+      try {
+        return await call(this.#admin);
+      } catch (error) {
+        const isEarly = COORDINATOR_CODES.some(code => hasBrokerCode(error, code));
+        if (!isEarly || performance.now() > deadlineMs) throw errorFromAdmin(error, attempt);
+        await new Promise(resolve => setTimeout(resolve, COORDINATOR_LOOK_MS));
+      }
     }
   }
 }
