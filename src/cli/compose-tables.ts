@@ -1,8 +1,11 @@
+import type { PostgresCheck } from '../adapters/tables/postgres-check.ts';
+import type { PostgresOptions } from '../adapters/tables/postgres-connection.ts';
 import { createQueryRunner } from '../adapters/tables/query-process.ts';
 import { openTableReader, openTables } from '../adapters/tables/sqlite-tables.ts';
 import type { OpenTables } from '../adapters/tables/table-store.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
+import { MillraceError } from '../core/errors.ts';
 import type { QueryRunner, TableReader } from '../core/ports.ts';
 import type { EnvironmentPaths } from './data-directory.ts';
 
@@ -16,6 +19,7 @@ interface TablesPlace {
 /** Opens the tables for writing, their schema up to date. Clients of other servers are loaded only where used. */
 export async function openWrittenTables({ config, paths }: TablesPlace): Promise<OpenTables> {
   if (config['tables.adapter'] === 'sqlite') return openTables(paths.tablesFile, Date.now());
+  await needPostgres(config);
   const { openPostgresTables } = await import('../adapters/tables/postgres-tables.ts');
   return openPostgresTables(postgresOf(config), Date.now());
 }
@@ -39,8 +43,23 @@ export async function openReadTables(
   };
 }
 
+/** Looks at the PostgreSQL of the configuration; changes nothing. Throws where it is not reached. */
+export async function checkConfiguredPostgres(config: Config): Promise<PostgresCheck> {
+  const { checkPostgres } = await import('../adapters/tables/postgres-check.ts');
+  return checkPostgres(postgresOf(config), { queriesMax: config['query.concurrentMax'] });
+}
+
+/** Says what is wrong with PostgreSQL before anything is changed in it; what is only unwise `doctor` tells. */
+async function needPostgres(config: Config): Promise<void> {
+  const { version, findings } = await checkConfiguredPostgres(config);
+  const [first] = findings.filter(({ severity }) => severity === 'error');
+  if (first === undefined) return;
+  const { code, problem, remedy } = first;
+  throw new MillraceError(code, `${version} at ${config['postgres.host']}: ${problem}`, { remedy });
+}
+
 /** Where PostgreSQL is and who asks. */
-function postgresOf(config: Config) {
+function postgresOf(config: Config): PostgresOptions {
   return {
     host: config['postgres.host'],
     port: config['postgres.port'],
