@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeMarks, decodeMeta, encodeFrame, type FrameParts } from '../../src/adapters/log/frame.ts';
+import { decodeMarks, decodeMeta, type FrameParts, framePieces } from '../../src/adapters/log/frame.ts';
 import { decodeRecords, encodeRecords, RECORD_BYTES_MIN } from '../../src/adapters/log/record-codec.ts';
 import { SegmentWindow } from '../../src/adapters/log/segment-window.ts';
 import type { NewRecord } from '../../src/core/record.ts';
@@ -41,6 +41,8 @@ const meta: fc.Arbitrary<FrameParts['meta']> = fc.record(
   },
   { noNullPrototype: true },
 );
+
+const encodeFrame = (parts: FrameParts) => Buffer.concat(framePieces(parts));
 
 test('records read back as they were written, however many', () => {
   fc.assert(

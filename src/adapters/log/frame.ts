@@ -75,7 +75,7 @@ export interface FrameHeader {
   readonly metaText: Buffer;
 }
 
-/** What {@link encodeFrame} makes a frame of. */
+/** What {@link framePieces} makes a frame of. */
 export interface FrameParts {
   readonly address: number;
   readonly timeMs: number;
@@ -90,8 +90,8 @@ export interface FrameParts {
   readonly meta: FrameMeta;
 }
 
-/** The whole frame in one piece of memory of its own. */
-export function encodeFrame(parts: FrameParts): Buffer {
+/** The frame as pieces that follow each other: header and marks in one of its own, then the chunks as they are. */
+export function framePieces(parts: FrameParts): readonly Uint8Array[] {
   const names = parts.sections.map(section => Buffer.from(section.topic));
   const sizes = parts.sections.map(section => sum(section.chunks.map(chunk => chunk.byteLength)));
   const meta = Buffer.from(encodeMeta(parts.meta));
@@ -101,7 +101,7 @@ export function encodeFrame(parts: FrameParts): Buffer {
   const payloadBytes = sum(sizes);
   assert(headerBytes <= HEADER_BYTES_MAX && payloadBytes < 2 ** 32, 'a frame keeps its limits');
 
-  const frame = Buffer.allocUnsafeSlow(headerBytes + marksBytes + payloadBytes);
+  const frame = Buffer.allocUnsafe(headerBytes + marksBytes);
   frame.writeUInt32LE(MAGIC, 0);
   frame.writeUInt32LE(headerBytes, 4);
   frame.writeUInt32LE(marksBytes, 8);
@@ -121,25 +121,19 @@ export function encodeFrame(parts: FrameParts): Buffer {
   frame.writeUInt32LE(crc32(frame.subarray(headerBytes, marksAt)), MARKS_CRC_AT);
 
   let at = FIXED_BYTES;
-  let payloadAt = marksAt;
   for (const [index, section] of parts.sections.entries()) {
-    const sectionStart = payloadAt;
-    for (const chunk of section.chunks) {
-      frame.set(chunk, payloadAt);
-      payloadAt += chunk.byteLength;
-    }
     at = writeEntry(frame, at, {
       name: names[index]!,
       partition: section.partition,
       baseOffset: section.baseOffset,
       count: section.count,
       bytes: sizes[index]!,
-      crc: crc32(frame.subarray(sectionStart, payloadAt)),
+      crc: section.chunks.reduce((crc, chunk) => crc32(chunk, crc), 0),
     });
   }
   frame.writeUInt32LE(crc32(frame.subarray(FIXED_BYTES, headerBytes)), REST_CRC_AT);
   frame.writeUInt32LE(crc32(frame.subarray(0, FIXED_CRC_AT)), FIXED_CRC_AT);
-  return frame;
+  return [frame, ...parts.sections.flatMap(section => section.chunks)];
 }
 
 /** Bytes of the header that starts with `bytes`; undefined where no frame of this address does. */

@@ -3,6 +3,7 @@ import type { Consumer, GroupOffset, PollLimit } from '../../core/ports.ts';
 import type { LogRecord } from '../../core/record.ts';
 import type { FrameHeader, Section } from './frame.ts';
 import type { JournalReader } from './journal-reader.ts';
+import { LentMemory } from './lent-memory.ts';
 import { decodeRecord, skipRecord } from './record-codec.ts';
 import type { SharedPositions } from './shared-positions.ts';
 
@@ -46,6 +47,8 @@ export class JournalConsumer implements Consumer {
   #header: FrameHeader | null = null;
   #sections: Section[] = [];
   #open: OpenSection | null = null;
+  readonly #memory = new LentMemory();
+  #isLending = false;
   #isPolling = false;
   #isClosed = false;
 
@@ -101,6 +104,8 @@ export class JournalConsumer implements Consumer {
   }
 
   async #take(limit: PollLimit): Promise<readonly LogRecord[]> {
+    this.#isLending = limit.isLent === true;
+    this.#memory.reclaim(this.#open?.bytes);
     const records: LogRecord[] = [];
     let bytes = 0;
     while (records.length < limit.recordsMax && (records.length === 0 || bytes < limit.bytesMax)) {
@@ -144,7 +149,7 @@ export class JournalConsumer implements Consumer {
       const from = this.#from.get(`${section.topic}\n${section.partition}`) ?? 0;
       const skipped = Math.max(0, from - section.baseOffset);
       const isOurs = skipped < section.count;
-      const bytes = isOurs ? await this.#options.reader.section(this.#header!, section) : null;
+      const bytes = isOurs ? await this.#load(section) : null;
       this.#sections.shift();
       if (bytes === null) continue;
       let at = 0;
@@ -153,6 +158,11 @@ export class JournalConsumer implements Consumer {
       return true;
     }
     return false;
+  }
+
+  #load(section: Section): Promise<Buffer | null> {
+    const target = this.#isLending ? this.#memory.lend(section.bytes) : undefined;
+    return this.#options.reader.section(this.#header!, section, target);
   }
 
   /** Moves to the next frame with sections of our topics; false, and to the durable end, where there is none. */

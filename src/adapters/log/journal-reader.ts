@@ -42,9 +42,12 @@ export class JournalReader {
     return null;
   }
 
-  /** A section of the frame that {@link next} returned last, in memory of its own; null where it is damaged. */
-  async section(header: FrameHeader, section: Section): Promise<Buffer | null> {
-    const bytes = (await this.#window?.copy(header.address + section.start, section.bytes)) ?? null;
+  /**
+   * A section of the frame that {@link next} returned last, in `target` of its length or in memory of its own; null
+   * where it is damaged.
+   */
+  async section(header: FrameHeader, section: Section, target?: Buffer): Promise<Buffer | null> {
+    const bytes = (await this.#window?.copy(header.address + section.start, section.bytes, target)) ?? null;
     if (bytes !== null && crc32(bytes) === section.crc) return bytes;
     this.#options.onDamage(header.address);
     return null;

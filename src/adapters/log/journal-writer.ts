@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { CommitResult, GroupOffset } from '../../core/ports.ts';
 import { failpoint, isFailpointArmed } from '../../observability/failpoint.ts';
-import { encodeFrame, type FrameMeta, type Snapshot } from './frame.ts';
+import { type FrameMeta, framePieces, type Snapshot } from './frame.ts';
 import { removeFile, segmentPath, syncDirectory, writeError } from './journal-files.ts';
 import type { LogIndex } from './log-index.ts';
 import type { SharedPositions } from './shared-positions.ts';
@@ -155,20 +155,21 @@ export class JournalWriter {
     const meta = mergeMeta(batch, opensSegment ? index.snapshot() : null);
     const marks = batch.flatMap(waiting => waiting.marks ?? []);
     const timeMs = nowMs();
-    const frame = encodeFrame({ address: index.address, timeMs, sections: planned.sections, marks, meta });
-    await this.#append(frame);
+    const pieces = framePieces({ address: index.address, timeMs, sections: planned.sections, marks, meta });
+    const frameBytes = chunkBytes(pieces);
+    await this.#append(pieces);
 
-    const end = index.address + frame.length;
+    const end = index.address + frameBytes;
     const sections = planned.sections.map(section => ({ ...section, bytes: chunkBytes(section.chunks) }));
     index.applyFrame({ end, timeMs, sections, meta });
     for (const { topic } of sections) this.#options.positions.setTopicEnd(topic, end);
     this.#options.positions.setEnd(end);
-    this.#options.onFrame(frame.length, opensSegment);
+    this.#options.onFrame(frameBytes, opensSegment);
     return planned.baseOffsets.map(baseOffsets => ({ baseOffsets, position: end }));
   }
 
   /** Writes and syncs. After a failure the file ends where it did before, or is never written to again. */
-  async #append(frame: Buffer): Promise<void> {
+  async #append(frame: readonly Uint8Array[]): Promise<void> {
     const file = this.#file!;
     const position = this.#options.index.address - this.#base;
     failpoint('log.beforeWrite');
@@ -204,8 +205,9 @@ export class JournalWriter {
     await file.close().catch(() => undefined);
   }
 
-  async #tear(frame: Buffer, position: number): Promise<void> {
-    await writeWhole(this.#file!, frame.subarray(0, frame.length >> 1), position);
+  async #tear(frame: readonly Uint8Array[], position: number): Promise<void> {
+    const whole = Buffer.concat(frame);
+    await writeWhole(this.#file!, [whole.subarray(0, whole.length >> 1)], position);
     failpoint('log.tornWrite');
   }
 
@@ -279,9 +281,23 @@ async function cutBack(file: FileHandle, position: number): Promise<boolean> {
   }
 }
 
-async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
+/** Writes the pieces where they lie: a frame is not put together in memory. */
+async function writeWhole(file: FileHandle, pieces: readonly Uint8Array[], position: number): Promise<void> {
+  let left = pieces.filter(piece => piece.byteLength > 0);
+  let at = position;
+  while (left.length > 0) {
+    const { bytesWritten } = await file.writev(left, at);
     at += bytesWritten;
+    left = piecesAfter(left, bytesWritten);
   }
+}
+
+/** What is left of the pieces after their first bytes. */
+function piecesAfter(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skipped = bytes;
+  for (const [index, piece] of pieces.entries()) {
+    if (skipped < piece.byteLength) return [piece.subarray(skipped), ...pieces.slice(index + 1)];
+    skipped -= piece.byteLength;
+  }
+  return [];
 }

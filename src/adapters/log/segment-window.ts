@@ -55,9 +55,9 @@ export class SegmentWindow {
     return this.#buffer.subarray(from, Math.min(from + wanted, this.#length));
   }
 
-  /** A copy of exactly `bytes` bytes in memory of its own; null where the file ends before. */
-  async copy(address: number, bytes: number): Promise<Buffer | null> {
-    const copy = Buffer.allocUnsafeSlow(bytes);
+  /** A copy of exactly `bytes` bytes, in `target` of that length where it is given; null where the file ends before. */
+  async copy(address: number, bytes: number, target?: Buffer): Promise<Buffer | null> {
+    const copy = target ?? Buffer.allocUnsafeSlow(bytes);
     const from = address - this.#start;
     if (from >= 0 && from + bytes <= this.#length) {
       this.#buffer.copy(copy, 0, from, from + bytes);

@@ -160,7 +160,7 @@ class ArchiveSink implements Archive {
   async #read(): Promise<void> {
     const { log, topics, config, nowMs } = this.#options;
     const bytesMax = config['chain.batchBytesMax'];
-    const limit = { recordsMax: POLL_RECORDS_MAX, bytesMax, waitMsMax: POLL_WAIT_MS };
+    const limit = { recordsMax: POLL_RECORDS_MAX, bytesMax, waitMsMax: POLL_WAIT_MS, isLent: true };
     for (const { topic, partition, archivedTo } of (await this.status()).topics) {
       this.#ranges.begin({ topic, partition, offset: archivedTo });
     }

@@ -78,7 +78,7 @@ interface SinkState {
 
 async function run(options: TablesSinkOptions, consumer: Consumer, state: SinkState): Promise<void> {
   const recordsMax = options.config['tables.batchRowsMax'];
-  const limit = { recordsMax, bytesMax: BATCH_BYTES_MAX, waitMsMax: POLL_WAIT_MS };
+  const limit = { recordsMax, bytesMax: BATCH_BYTES_MAX, waitMsMax: POLL_WAIT_MS, isLent: true };
   const { signal } = state.stopping;
   const { pause = pauseMs } = options;
   let expireAtMs = options.nowMs();
