@@ -36,7 +36,7 @@ export async function run(): Promise<readonly Figure[]> {
   const floorUs = parseFloorUs(batches, EVENTS);
   const figures: Figure[] = [{ name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' }];
   for (const { name, sets, isGoal } of VARIANTS) {
-    const { wallMs, eventUs } = await runOver(batches, [...SETS, ...sets]);
+    const { wallMs, eventUs, threads } = await runOver(batches, [...SETS, ...sets]);
     figures.push(
       {
         name: `${name}: events`,
@@ -51,6 +51,7 @@ export async function run(): Promise<readonly Figure[]> {
         unit: 'ratio',
         ...goal(isGoal, { atLeast: 0.35 }),
       },
+      ...threads.map(([thread, value]) => ({ name: `${name}: ${thread}`, value, unit: 'us' as const })),
     );
   }
   return figures;
@@ -67,15 +68,38 @@ async function runOver(batches: readonly Buffer[], sets: readonly string[]) {
   try {
     await preload(dataDirectory, config, batches);
     const pipeline = await open(dataDirectory, config);
-    const [startedMs, startedUs] = [performance.now(), cpuUs()];
+    const [startedMs, started] = [performance.now(), await readCpu(pipeline)];
     while (!pipeline.log.isIdle()) await sleep(10);
-    const took = { wallMs: performance.now() - startedMs, eventUs: (cpuUs() - startedUs) / EVENTS };
+    const [wallMs, ended] = [performance.now() - startedMs, await readCpu(pipeline)];
     await assertWhole(pipeline);
     await pipeline.close();
-    return took;
+    const { all, ...threads } = perEvent(ended, started);
+    return { wallMs, eventUs: all, threads: Object.entries(threads) };
   } finally {
     await rm(dataDirectory, { recursive: true });
   }
+}
+
+/** CPU time so far, microseconds: all threads, and each by itself. */
+async function readCpu({ chain, sinks }: Pipeline) {
+  const total = ({ user, system }: { user: number; system: number }) => user + system;
+  const [jobs, archive] = await Promise.all([chain[0]!.calls.cpuUsage(), sinks.calls.cpuUsage()]);
+  return { all: cpuUs(), main: total(process.threadCpuUsage()), chain: total(jobs), sinks: total(archive) };
+}
+
+type Cpu = Awaited<ReturnType<typeof readCpu>>;
+
+/** Between two readings, an event. All other threads: the collector's, the compiler's, those of files and zlib. */
+function perEvent(ended: Cpu, started: Cpu) {
+  const of = (name: keyof Cpu) => (ended[name] - started[name]) / EVENTS;
+  const [all, main, chain, sinks] = [of('all'), of('main'), of('chain'), of('sinks')];
+  return {
+    all,
+    'of it the log (main thread)': main,
+    'of it the chain': chain,
+    'of it the sinks': sinks,
+    'of it all other threads': all - main - chain - sinks,
+  };
 }
 
 /** A number counts only where the work was done: every event received, and each of them accounted for. */
