@@ -73,9 +73,14 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: 'receipts',
+    args: '[path...]',
     does: 'what operations did, when, with which release and configuration; newest first',
     options: [['--limit <n>', 'how many at most (default: all)']],
-    examples: ['millrace receipts --limit 10', 'millrace receipts --json | jq .intact'],
+    examples: [
+      'millrace receipts --limit 10',
+      'millrace receipts Provision/Kafka',
+      'millrace receipts --json | jq .intact',
+    ],
     load: async () => (await import('./commands/receipts.ts')).listReceipts,
   },
   {

@@ -1,68 +1,107 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import { createInterface } from 'node:readline';
 import type { Settings } from '../config/environment.ts';
 import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
 import { isObject, textOf } from '../core/event.ts';
 import { operationPath } from '../operations/engine/operation.ts';
 import { resolvePath } from '../operations/engine/paths.ts';
 import { OPERATIONS } from '../operations/list.ts';
+import { createGate } from '../services/ingest/gate.ts';
 import type { OperationsApi } from '../services/query/operations-api.ts';
+import { keepRunLines, type RunLines } from './run-lines.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 /** Commands at once: each is a process of 60 MB. */
 const ASKED_MAX = 2;
+/** Questions that wait for their turn: a page asks three, and some pages may be open. */
+const WAITING_MAX = 24;
 const ANSWER_MS_MAX = 120_000;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+/** A run that does not end at a step's boundary by then is cut off; the next one goes on there. */
+const CANCEL_MS_MAX = 5000;
 const NAME = 'operator';
+
+/** The run that was started last. */
+interface StartedRun {
+  readonly child: ChildProcess;
+  readonly paths: readonly string[];
+  readonly startedAtMs: number;
+  readonly lines: RunLines;
+}
 
 /**
  * Operations for the serving process, each in a child that runs the command line: one lock and one way to do it,
  * and none of its memory stays here.
  */
 export function startOperationsApi(settings: Settings): OperationsApi {
-  const flags = ['--json', '--env', settings.environment, '--data', settings.dataDirectory];
-  for (const set of settings.sets) flags.push('--set', set);
-  let asked = 0;
-  let running: ChildProcess | undefined;
-  const start = (words: readonly string[], paths: readonly string[]) => {
-    // After `--` nothing is a flag; what goes there is a path of the list.
-    const args = [...process.execArgv, MAIN, ...words, ...flags, '--', ...paths];
-    return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'], env: settings.env });
-  };
-  const ask = async (words: readonly string[], paths: readonly string[] = []): Promise<object> => {
-    if (asked >= ASKED_MAX) throw new MillraceError('ERR_OVERLOADED', `${ASKED_MAX} commands run already`);
-    asked += 1;
-    try {
-      return await answerOf(start(words, paths));
-    } finally {
-      asked -= 1;
-    }
-  };
+  const ask = createAsker(settings);
+  let last: StartedRun | undefined;
+  const isRunning = (): boolean =>
+    last !== undefined && last.child.exitCode === null && last.child.signalCode === null;
   return {
     list: () => ask(['operations', 'list']),
     describe: path => ask(['operations', 'describe'], canonical([path], settings)),
     plan: paths => ask(['plan'], canonical(paths, settings)),
-    receipts: limit => ask(['receipts', ...(limit === undefined ? [] : ['--limit', String(limit)])]),
+    receipts: (paths, limit) =>
+      ask(
+        ['receipts', ...(limit === undefined ? [] : ['--limit', String(limit)])],
+        canonical(paths, settings),
+      ),
     doctor: () => ask(['doctor']),
     async run({ paths, jobs, only }) {
       const named = canonical(paths, settings);
-      const words = [
-        'run',
-        '--as',
-        NAME,
-        ...(only ? ['--only'] : []),
-        ...jobs.flatMap(job => ['--job', job]),
-      ];
-      const child = start(words, named);
-      running = child;
-      child.once('exit', () => {
-        if (running === child) running = undefined;
-      });
-      return linesOf(child);
+      const flags = [...(only ? ['--only'] : []), ...jobs.flatMap(job => ['--job', job])];
+      const child = start(settings, ['run', '--as', NAME, ...flags], named);
+      const lines = await linesOf(child);
+      last = { child, paths: named, startedAtMs: Date.now(), lines };
+      return lines.read();
     },
-    cancel: () => running?.kill('SIGTERM') ?? false,
+    state: () => ({
+      running: isRunning(),
+      paths: last?.paths ?? [],
+      startedAtMs: last?.startedAtMs ?? null,
+    }),
+    log() {
+      if (last !== undefined) return last.lines.read();
+      throw new MillraceError('ERR_NOT_FOUND', 'no run was started here since this process began');
+    },
+    cancel: () => isRunning() && last!.child.kill('SIGTERM'),
+    async close() {
+      if (last === undefined || !isRunning()) return;
+      const { child } = last;
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), CANCEL_MS_MAX);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function start(settings: Settings, words: readonly string[], paths: readonly string[]): ChildProcess {
+  const flags = ['--json', '--env', settings.environment, '--data', settings.dataDirectory];
+  for (const set of settings.sets) flags.push('--set', set);
+  // After `--` nothing is a flag; what goes there is a path of the list.
+  const args = [...process.execArgv, MAIN, ...words, ...flags, '--', ...paths];
+  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'], env: settings.env });
+}
+
+/** Asks a command for its document; a few at a time, the others wait their turn. */
+function createAsker(settings: Settings) {
+  const gate = createGate(ASKED_MAX);
+  let asked = 0;
+  return async (words: readonly string[], paths: readonly string[] = []): Promise<object> => {
+    if (asked >= ASKED_MAX + WAITING_MAX) {
+      throw new MillraceError('ERR_OVERLOADED', `${asked} questions about operations wait already`);
+    }
+    asked += 1;
+    try {
+      return await gate.run(() => answerOf(start(settings, words, paths)));
+    } finally {
+      asked -= 1;
+    }
   };
 }
 
@@ -98,17 +137,23 @@ async function answerOf(child: ChildProcess): Promise<object> {
   return document;
 }
 
-/** The child's lines; where the first is an error, nothing began and it is thrown. */
-async function linesOf(child: ChildProcess): Promise<Readable> {
-  const lines = new PassThrough();
-  child.stdout!.pipe(lines);
-  const first = await Promise.race([once(lines, 'readable'), once(lines, 'end')]);
-  const chunk: Buffer | null = first === undefined ? null : lines.read();
-  if (chunk === null) throw new Error(`the run ended with ${child.exitCode ?? child.signalCode}`);
-  const [line = ''] = chunk.toString('utf8').split('\n', 1);
+/** The child's lines, kept from the first on; where that is an error, nothing began and it is thrown. */
+async function linesOf(child: ChildProcess): Promise<RunLines> {
+  const lines = keepRunLines();
+  const first = Promise.withResolvers<string | undefined>();
+  const reader = createInterface({ input: child.stdout! });
+  reader.on('line', line => {
+    first.resolve(line);
+    lines.add(line);
+  });
+  reader.on('close', () => {
+    first.resolve(undefined);
+    lines.end();
+  });
+  const line = await first.promise;
+  if (line === undefined) throw new Error(`the run ended with ${child.exitCode ?? child.signalCode}`);
   const document = parsed(line);
   if (document !== undefined && !('receipts' in document)) throwError(document);
-  lines.unshift(chunk);
   return lines;
 }
 

@@ -127,7 +127,8 @@ async function startServer(
     url: server.url,
     token,
     async close() {
-      await server.close();
+      // A run that goes on is being read by someone, whom the server would wait for.
+      await Promise.all([operations?.close(), server.close()]);
       await backend.close();
     },
   };

@@ -24,9 +24,17 @@ export interface OperationDocument {
   readonly needs: readonly string[];
   /** Id of its last receipt. */
   readonly receipt: string | null;
+  /** What that receipt says in short. */
+  readonly last: LastReceipt | null;
   /** Parts that only a later release brings. */
   readonly missing: readonly string[];
 }
+
+/** The head of a receipt, for a list. */
+export type LastReceipt = Pick<
+  ReceiptDocument,
+  'id' | 'startedAtMs' | 'durationMs' | 'outcome' | 'verb' | 'who'
+>;
 
 /** `operations`, in the order of the original's documentation. */
 export interface OperationsDocument {
@@ -50,6 +58,8 @@ export interface OperationDescription extends OperationDocument {
   readonly changes: readonly Change[];
   /** What was observed; holds no secret. */
   readonly observed: JsonObject;
+  /** What `undo` would take back, or why it refuses to; null where the operation has no undo. */
+  readonly undo: { readonly changes: readonly Change[]; readonly refusal: ErrorDocument | null } | null;
 }
 
 /** Changes of one operation in a plan. */
@@ -126,6 +136,14 @@ export interface RunSummary {
   readonly receipts: readonly ReceiptDocument[];
   readonly changes: number;
   readonly ok: boolean;
+}
+
+/** The run that the serving process started last. */
+export interface RunStateDocument {
+  readonly running: boolean;
+  /** What it was asked for; empty before the first. */
+  readonly paths: readonly string[];
+  readonly startedAtMs: number | null;
 }
 
 /** One line of a run's live log. */

@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { ROOT } from '../e2e/millrace.ts';
@@ -22,12 +22,14 @@ const PAGES: readonly (readonly [name: string, place: string, prepare?: (page: P
     ['query', '#/query', page => page.click('text=By kind')],
     ['plot', '#/query', page => page.click('text=By kind').then(() => page.click('text=Plot'))],
     ['health', '#/health'],
+    ['operations', '#/operations'],
+    ['operation', '#/operations', page => openOperation(page)],
     ['job', '#/jobs/validate'],
     ['topic', '#/topics/druid.events.telemetry'],
     ['palette', '#/', page => page.keyboard.press('Control+k').then(() => page.keyboard.type('den'))],
   ];
 /** Pages full of text, which would make large pictures: photographed smaller. */
-const DENSE: readonly string[] = ['events', 'event', 'topic'];
+const DENSE: readonly string[] = ['events', 'event', 'topic', 'operations', 'operation'];
 const SMALL = { width: 1200, height: 680 } as const;
 const LOOKS: readonly (readonly [name: string, look: Look])[] = [
   ['light', { scheme: 'light' }],
@@ -73,6 +75,16 @@ async function photograph(shot: {
   const { size } = await stat(path);
   process.stdout.write(`${path} ${Math.round(size / 1024)} KB${size > SIZE_BYTES_MAX ? ' TOO LARGE' : ''}\n`);
   await page.context().close();
+}
+
+/** One that drifted, opened; then run, so that its log is in the picture. */
+async function openOperation(page: Page): Promise<void> {
+  await rm(join(viewer.millrace.data, 'local/operations/records/jobs/route.json'));
+  await page.click('[data-path="Deploy/local/DataPipeline/Yarn"]');
+  await page.locator('.diff-line').first().waitFor();
+  await page.click('[data-do=run]');
+  await page.click('[data-do=confirm]');
+  await page.getByText('applied and verified').waitFor();
 }
 
 async function openEvent(page: Page): Promise<void> {

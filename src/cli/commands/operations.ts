@@ -1,9 +1,12 @@
+import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
 import type {
+  LastReceipt,
   OperationDescription,
   OperationDocument,
   OperationsDocument,
+  ReceiptDocument,
 } from '../../core/operation-documents.ts';
-import { type Inspection, inspectAll } from '../../operations/engine/inspect.ts';
+import { changeOf, type Inspection, inspectAll } from '../../operations/engine/inspect.ts';
 import { operationPath } from '../../operations/engine/operation.ts';
 import { OPERATIONS } from '../../operations/list.ts';
 import type { Call } from '../call.ts';
@@ -38,38 +41,66 @@ async function documentsOf(call: Call, typed: readonly string[]): Promise<readon
     inspectAll(operations, opened.scope),
     opened.receipts.read(),
   ]);
-  const last = new Map<string, string>();
-  for (const entry of entries) if (entry.kind === 'receipt') last.set(entry.operation, entry.id);
-  return seen.map(inspection => documentOf(inspection, config, settings.environment, last));
+  const last = new Map<string, ReceiptDocument>();
+  for (const entry of entries) if (entry.kind === 'receipt') last.set(entry.operation, entry);
+  return Promise.all(
+    seen.map(inspection =>
+      documentOf(inspection, {
+        target: inspection.operation.target(config),
+        environment: settings.environment,
+        last: last.get(inspection.path),
+      }),
+    ),
+  );
 }
 
-function documentOf(
+async function documentOf(
   { operation, path, unit, look, missing, state, changes }: Inspection,
-  config: Parameters<typeof operation.target>[0],
-  environment: string,
-  last: ReadonlyMap<string, string>,
-): OperationDescription {
+  more: {
+    readonly target: OperationDocument['target'];
+    readonly environment: string;
+    readonly last: ReceiptDocument | undefined;
+  },
+): Promise<OperationDescription> {
   const needed = OPERATIONS.filter(other => operation.needs.includes(`${other.folder}/${other.name}`));
   return {
     path,
     title: operation.title,
     does: operation.does,
-    target: operation.target(config),
+    target: more.target,
     state,
-    needs: needed.map(other => operationPath(other, environment)),
-    receipt: last.get(path) ?? null,
+    needs: needed.map(other => operationPath(other, more.environment)),
+    receipt: more.last?.id ?? null,
+    last: more.last === undefined ? null : headOf(more.last),
     missing,
     aliases: operation.aliases ?? [],
     parameters: operation.parameters,
     standIn: unit.standIn,
     changes,
     observed: look.report,
+    undo: await undoOf(look),
   };
 }
 
+function headOf({ id, startedAtMs, durationMs, outcome, verb, who }: ReceiptDocument): LastReceipt {
+  return { id, startedAtMs, durationMs, outcome, verb, who };
+}
+
+/** What an undo would take back; one that is refused for what it would destroy says so. */
+async function undoOf(look: Inspection['look']): Promise<OperationDescription['undo']> {
+  const refused = (refusal: ErrorDocument) => ({ changes: [], refusal });
+  try {
+    const steps = await look.undoSteps();
+    return steps === undefined ? null : { changes: steps.map(changeOf), refusal: null };
+  } catch (error) {
+    if (error instanceof MillraceError) return refused(error.toDocument());
+    throw error;
+  }
+}
+
 function listed(row: OperationDescription): OperationDocument {
-  const { path, title, does, target, state, needs, receipt, missing } = row;
-  return { path, title, does, target, state, needs, receipt, missing };
+  const { path, title, does, target, state, needs, receipt, last, missing } = row;
+  return { path, title, does, target, state, needs, receipt, last, missing };
 }
 
 function describeText(row: OperationDescription): string {

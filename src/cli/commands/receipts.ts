@@ -7,12 +7,14 @@ import { operationCall } from '../operation-call.ts';
 
 const LIMIT_MAX = 1_000_000;
 
-/** `receipts`: newest first; exit 1 where the file is not what was written. */
+/** `receipts [PATH…]`: newest first; exit 1 where the file is not what was written. */
 export async function listReceipts(call: Call): Promise<number> {
-  const { settings, config } = operationCall(call, []);
+  const { settings, config, paths } = operationCall(call, call.args);
+  const named = new Set(paths);
+  const concerns = (entry: ReceiptEntry) => named.size === 0 || isOf(entry, named);
   const limit = call.integer('limit', 1, LIMIT_MAX) ?? LIMIT_MAX;
   const { entries, intact } = await (await openOperations({ settings, config })).receipts.read();
-  const newest = [...entries].reverse();
+  const newest = entries.filter(concerns).reverse();
   const document: ReceiptsDocument = {
     receipts: newest.filter(isReceipt).slice(0, limit).map(withoutKind),
     runs: newest.filter(isRun).slice(0, limit).map(withoutKind),
@@ -20,6 +22,12 @@ export async function listReceipts(call: Call): Promise<number> {
   };
   call.output.document(document, () => receiptsText(document));
   return intact ? 0 : 1;
+}
+
+/** A run concerns what it was asked for; one of everything, all. */
+function isOf(entry: ReceiptEntry, named: ReadonlySet<string>): boolean {
+  if (entry.kind === 'receipt') return named.has(entry.operation);
+  return entry.paths.length === 0 || entry.paths.some(path => named.has(path));
 }
 
 function isReceipt(entry: ReceiptEntry): entry is ReceiptDocument & { readonly kind: 'receipt' } {

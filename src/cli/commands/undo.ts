@@ -15,17 +15,17 @@ export async function undo(call: Call): Promise<number> {
     throw new MillraceError('ERR_USAGE', `undo takes one operation back, not ${called.operations.length}`);
   }
   const opened = await openOperations({ ...called, as: call.text('as'), emit: event => tell(output, event) });
-  const served = await opened.scope.site.served();
-  if (served !== null) {
-    throw new MillraceError('ERR_UNDO_REFUSED', `${served.url} serves the environment`, {
-      remedy: 'Stop it first: millrace down',
-    });
-  }
   if (call.flag('plan')) {
     const changes = await planUndo(operation, { scope: opened.scope });
     const document = { plan: [{ operation: called.paths[0], changes }], changes: changes.length };
     output.document(document, () => `${changes.map(changeText).join('\n') || 'Nothing to take back.'}\n`);
     return 0;
+  }
+  const served = await opened.scope.site.served();
+  if (served !== null) {
+    throw new MillraceError('ERR_UNDO_REFUSED', `${served.url} serves the environment`, {
+      remedy: 'Stop it first: millrace down',
+    });
   }
   return finish(output, await opened.locked(deps => undoOperation(operation, deps)));
 }

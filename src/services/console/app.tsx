@@ -4,6 +4,7 @@ import { EventsPage } from './pages/events.tsx';
 import { HealthPage } from './pages/health.tsx';
 import { JobPage } from './pages/job.tsx';
 import { MapPage } from './pages/map.tsx';
+import { OperationsPage } from './pages/operations.tsx';
 import { QueryPage } from './pages/query.tsx';
 import { RejectedPage } from './pages/rejected.tsx';
 import { TopicPage } from './pages/topic.tsx';
@@ -20,6 +21,7 @@ const PAGES: readonly (readonly [path: string, title: string, icon: string])[] =
   ['events', 'Events', 'events'],
   ['rejected', 'Rejected', 'rejected'],
   ['query', 'Query', 'query'],
+  ['operations', 'Operations', 'operations'],
   ['health', 'Health', 'health'],
 ];
 
@@ -65,6 +67,8 @@ function Page() {
       return <RejectedPage />;
     case 'query':
       return <QueryPage />;
+    case 'operations':
+      return <OperationsPage />;
     case 'health':
       return <HealthPage />;
     case 'jobs':

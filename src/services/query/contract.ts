@@ -16,3 +16,17 @@ export type {
   TraceDocument,
 } from '../../core/documents.ts';
 export type { Json } from '../../core/event.ts';
+export type { Change } from '../../core/operation.ts';
+export type {
+  OperationDescription,
+  OperationDocument,
+  OperationState,
+  OperationsDocument,
+  PlanDocument,
+  ReceiptDocument,
+  ReceiptOutcome,
+  ReceiptsDocument,
+  RunEvent,
+  RunStateDocument,
+  RunSummary,
+} from '../../core/operation-documents.ts';

@@ -57,6 +57,7 @@ function readRoutes(there: () => OperationsApi): readonly ApiRoute[] {
       summary: 'Tells what operations did, newest first.',
       access: 'operator',
       query: {
+        ...PATHS,
         limit: {
           type: 'integer',
           minimum: 1,
@@ -66,7 +67,9 @@ function readRoutes(there: () => OperationsApi): readonly ApiRoute[] {
         },
       },
       answer: { type: 'application/json', schema: 'Receipts', description: 'Receipts and runs.' },
-      run: async (_context, { query }) => ({ body: await there().receipts(Number(query['limit'])) }),
+      run: async (_context, request) => ({
+        body: await there().receipts(pathsOf(request), Number(request.query['limit'])),
+      }),
     },
     {
       method: 'GET',
@@ -89,6 +92,23 @@ function runRoutes(there: () => OperationsApi): readonly ApiRoute[] {
       body: { type: 'application/json', schema: 'RunRequest', bytesMax: BODY_BYTES_MAX },
       answer: { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' },
       run: async (_context, { body }) => ({ type: NDJSON, body: await there().run(requestOf(body)) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/run',
+      summary: 'Tells which run was started here last, and whether it goes on.',
+      access: 'operator',
+      answer: { type: 'application/json', schema: 'RunState', description: 'The run.' },
+      run: async () => ({ body: there().state() }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/run/log',
+      summary: 'Answers the lines of that run from the first on, and goes on until it ends.',
+      access: 'operator',
+      isEndless: true,
+      answer: { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' },
+      run: async () => ({ type: NDJSON, body: there().log() }),
     },
     {
       method: 'POST',

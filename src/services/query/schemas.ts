@@ -18,6 +18,7 @@ const SWITCH: JsonSchema = { type: 'boolean' };
 const ANY: JsonSchema = {};
 const ANY_OBJECT: JsonSchema = { type: 'object', additionalProperties: true };
 const TEXT_OR_NULL: JsonSchema = { type: ['string', 'null'] };
+const OBJECT_OR_NULL: JsonSchema = { type: ['object', 'null'], additionalProperties: true };
 const COUNT_OR_NULL: JsonSchema = { type: ['integer', 'null'] };
 
 /** An object whose members are all required; others may be added in time. */
@@ -293,6 +294,7 @@ export const SCHEMAS = {
     state: { type: 'string', enum: ['absent', 'drifted', 'partial', 'applied', 'failed'] },
     needs: list(TEXT),
     receipt: TEXT_OR_NULL,
+    last: OBJECT_OR_NULL,
     missing: list(TEXT),
   }),
   OperationDescription: {
@@ -304,6 +306,7 @@ export const SCHEMAS = {
         standIn: TEXT_OR_NULL,
         changes: list(CHANGE),
         observed: ANY_OBJECT,
+        undo: OBJECT_OR_NULL,
       }),
     ],
   },
@@ -326,6 +329,7 @@ export const SCHEMAS = {
     type: 'object',
     additionalProperties: true,
   },
+  RunState: object({ running: SWITCH, paths: list(TEXT), startedAtMs: COUNT_OR_NULL }),
   Cancelled: object({ cancelled: SWITCH }),
   Receipts: object({
     receipts: list(

@@ -3,6 +3,7 @@ const PATHS: Readonly<Record<string, string>> = {
   events: 'M3 5h14M3 10h14M3 15h9',
   rejected: 'M10 3l7.5 13.5h-15zM10 8.5v3.5M10 14.2v.3',
   query: 'M4 5l4 4-4 4M10 14h6',
+  operations: 'M3 4.5h3v3h-3zM3 12.5h3v3h-3zM9.5 6h7.5M9.5 14h7.5M4.5 7.5v5',
   health: 'M2.5 10.5h3.5l2-5 3.5 9 2-4h4',
   light: `M10 6.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7zM10 2v1.8M10 16.2v1.8M2 10h1.8M16.2 10h1.8
     M4.3 4.3l1.3 1.3M14.4 14.4l1.3 1.3M4.3 15.7l1.3-1.3M14.4 5.6l1.3-1.3`,

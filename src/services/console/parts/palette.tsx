@@ -1,7 +1,9 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { bareName } from '../model/format.ts';
+import { ALL, folderOf, nameOf } from '../model/operations.ts';
 import { canSample, curlText, sendSample } from '../pages/first-run.tsx';
 import { copyText, say } from '../state/hand-out.ts';
+import { lookAgain, operations } from '../state/operations.ts';
 import { goTo } from '../state/place.ts';
 import { pulse } from '../state/pulse.ts';
 import { nextTheme } from '../state/theme.ts';
@@ -21,7 +23,10 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
   const [text, setText] = useState('');
   const [active, setActive] = useState(0);
   // Before anything else happens: what is typed right after the shortcut must land in the box.
-  useLayoutEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => {
+    dialog.current?.showModal();
+    if (operations.value === undefined) void lookAgain();
+  }, []);
   // Made anew at each render: what the pipeline has is heard of after the page opens, and may be heard of later.
   const found = matching(allCommands(), text);
   const run = (command: Command | undefined): void => {
@@ -56,7 +61,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
         aria-controls="palette-list"
         aria-activedescendant={found[active] === undefined ? undefined : `palette-${active}`}
         aria-label="Find and do"
-        placeholder="Page, job, topic, or the id of an event"
+        placeholder="Page, job, topic, operation, or the id of an event"
         spellcheck={false}
         autocomplete="off"
         value={text}
@@ -106,6 +111,7 @@ function allCommands(): readonly Command[] {
     page('Events', 'events'),
     page('Rejected', 'rejected'),
     page('Query', 'query'),
+    page('Operations', 'operations'),
     page('Health', 'health'),
     ...(canSample() ? [SAMPLE] : []),
     act('Copy a curl line', () => copyText(curlText())),
@@ -119,6 +125,18 @@ function allCommands(): readonly Command[] {
       const name = bareName(now?.status.environment ?? '', topic);
       return { name, kind: 'topic', run: () => goTo(['topics', name]) };
     }),
+    ...operationCommands(),
+  ];
+}
+
+function operationCommands(): readonly Command[] {
+  return [
+    { name: 'Plan every operation', kind: 'do', run: () => goTo(['operations'], { path: ALL }) },
+    ...(operations.value ?? []).map(({ path }) => ({
+      name: `${folderOf(path)} ${nameOf(path)}`,
+      kind: 'operation',
+      run: () => goTo(['operations'], { path }),
+    })),
   ];
 }
 

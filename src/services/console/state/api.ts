@@ -27,6 +27,30 @@ export function post<T>(path: string, body?: object, signal?: AbortSignal): Prom
   });
 }
 
+/**
+ * Reads JSON lines as they come; resolves at their end, with why where they were refused or broke off.
+ * @param onLine  told of each line, in order
+ */
+export async function readLines<T>(
+  path: string,
+  onLine: (line: T) => void,
+  init: RequestInit = {},
+): Promise<Refusal | undefined> {
+  try {
+    const response = await fetch(path, init);
+    if (!response.ok) return refusalOf(response.status, await response.text());
+    let rest = '';
+    for await (const chunk of textsOf(response)) {
+      const lines = `${rest}${chunk}`.split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) onLine(JSON.parse(line));
+    }
+    return undefined;
+  } catch (error) {
+    return noAnswer(error);
+  }
+}
+
 /** A path of the API with its filters; empty ones are left out. */
 export function apiPath(path: string, query: Readonly<Record<string, string | number | undefined>>): string {
   const search = new URLSearchParams();
@@ -73,15 +97,27 @@ async function request<T>(path: string, init: RequestInit): Promise<Answer<T>> {
     const isLines = response.headers.get('content-type')?.includes('ndjson') === true;
     return { value: isLines ? linesOf(text) : JSON.parse(text) };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return {
-      refusal: {
-        code: 'NO_ANSWER',
-        message: 'Millrace does not answer',
-        why,
-        remedy: 'Is it running? millrace status',
-      },
-    };
+    return { refusal: noAnswer(error) };
+  }
+}
+
+function noAnswer(error: unknown): Refusal {
+  return {
+    code: 'NO_ANSWER',
+    message: 'Millrace does not answer',
+    why: error instanceof Error ? error.message : String(error),
+    remedy: 'Is it running? millrace status',
+  };
+}
+
+async function* textsOf({ body }: Response): AsyncGenerator<string> {
+  const reader = body!.getReader();
+  const decoder = new TextDecoder();
+  // Ends with the answer.
+  while (true) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield decoder.decode(value, { stream: true });
   }
 }
 
