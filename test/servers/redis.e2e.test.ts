@@ -63,7 +63,14 @@ test('its user does what the pipeline does, and no more', async () => {
     await ask('SET a 1 NX GET PX 60000', 'MGET a b', 'SELECT 2', 'EVAL return(7) 0'),
     '$-1\r\n*2\r\n$1\r\n1\r\n$-1\r\n+OK\r\n:7\r\n',
   );
-  for (const command of ['FLUSHALL', 'CONFIG GET dir', 'ACL LIST', 'SHUTDOWN', 'KEYS *']) {
+  for (const command of [
+    'FLUSHALL',
+    'CONFIG GET dir',
+    'ACL GETUSER default',
+    'ACL LIST',
+    'SHUTDOWN',
+    'KEYS *',
+  ]) {
     assert.match(await ask(command), /^-NOPERM/, command);
   }
 });
@@ -71,14 +78,14 @@ test('its user does what the pipeline does, and no more', async () => {
 test('an edited configuration is found, shown and put back', async () => {
   const file = join(root, 'servers/redis/redis.conf');
   const text = await readFile(file, 'utf8');
-  await writeFile(file, text.replace('appendfsync everysec', 'appendfsync no'));
+  await writeFile(file, text.replace('appendfsync always', 'appendfsync no'));
   const [plan] = await planServers(context);
   assert.deepEqual(plan!.observed, [
     {
       step: 'config',
       what: 'write the configuration of Redis',
       before: 'appendfsync no',
-      after: 'appendfsync everysec',
+      after: 'appendfsync always',
     },
   ]);
   await bringUpServers(context);
@@ -86,8 +93,9 @@ test('an edited configuration is found, shown and put back', async () => {
   assert.deepEqual(await stepsDue(), []);
 });
 
-test('killed, it starts again with what it was told', async () => {
-  await ask('SET kept yes');
+test('killed, it starts again with what it was told, transactions and scripts included', async () => {
+  await ask('SET kept yes', 'MULTI', 'SET together yes', 'SELECT 7', 'SET together yes', 'EXEC');
+  await ask(`EVAL "redis.call('SET',KEYS[1],'yes') redis.call('SET',KEYS[2],'yes')" 2 one two`);
   const { pid } = await host.process('redis');
   process.kill(pid!, 'SIGKILL');
   while ((await host.process('redis')).state === 'running') await delay(10);
@@ -97,7 +105,8 @@ test('killed, it starts again with what it was told', async () => {
     [['start', 'failed: it was ended by SIGKILL', 'running']],
   );
   await bringUpServers(context);
-  assert.equal(await ask('GET kept'), '$3\r\nyes\r\n');
+  const replies = await ask('MGET kept one two together', 'SELECT 7', 'GET together');
+  assert.equal(replies, `*4\r\n${'$3\r\nyes\r\n'.repeat(4)}+OK\r\n$3\r\nyes\r\n`);
   assert.notEqual((await host.process('redis')).pid, pid);
 });
 

@@ -41,12 +41,21 @@ export function wanting(...servers: readonly (keyof typeof WANTED)[]): Partial<C
   return Object.assign({}, ...servers.map(server => WANTED[server]));
 }
 
-/** A context on this machine with an empty data directory of its own, which goes away when the test file ends. */
-export async function serversContext(overrides: Partial<Config>): Promise<ServersContext> {
+/**
+ * A context on this machine with an empty data directory of its own, which goes away when the test file ends.
+ * @param stops  called before it goes away, in order: hooks of a file run in the order in which they were set
+ */
+export async function serversContext(
+  overrides: Partial<Config>,
+  stops: readonly (() => Promise<void>)[] = [],
+): Promise<ServersContext> {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'millrace-servers-'));
   // Some servers run as another user inside it.
   await chmod(dataDirectory, 0o711);
-  after(() => rm(dataDirectory, { recursive: true, force: true }));
+  after(async () => {
+    for (const stop of stops) await stop();
+    await rm(dataDirectory, { recursive: true, force: true });
+  });
   const environment = 'test';
   return {
     host: composeHost(join(dataDirectory, environment)),
@@ -66,10 +75,11 @@ export async function startServers(
   servers: readonly (keyof typeof WANTED)[],
   overrides: Partial<Config> = {},
 ): Promise<TestServers | { readonly skip: string }> {
-  const context = await serversContext({ ...wanting(...servers), ...overrides });
+  const stops: (() => Promise<void>)[] = [];
+  const context = await serversContext({ ...wanting(...servers), ...overrides }, stops);
   try {
     const running = await bringUpServers(context);
-    after(() => stopServers(context.host, running.servers));
+    stops.push(() => stopServers(context.host, running.servers));
     return { ...running, context, config: { ...context.config, ...running.bindings } };
   } catch (error) {
     const isMissing = error instanceof MillraceError && MISSING.includes(error.code);

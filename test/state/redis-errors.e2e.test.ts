@@ -226,6 +226,22 @@ describe('checkRedis', { skip: withoutRedis }, () => {
     assert.deepEqual(findings, []);
   });
 
+  it('finds a default user whose transactions a restart would drop', async t => {
+    const redis = await start(t, {
+      users: ['user default on nopass ~* -@all +@all -exec', 'user a on >b ~* +@all'],
+    });
+    const { findings } = await checkRedis({ ...checkOptions(redis.address), username: 'a', password: 'b' });
+    assert.deepEqual(
+      findings.map(({ severity, problem }) => [severity, problem]),
+      [
+        [
+          'warning',
+          'the user default may run "+@all -exec": a restart may forget marks, and duplicates pass',
+        ],
+      ],
+    );
+  });
+
   it('finds what loses marks, errors first', async t => {
     const redis = await start(t, { config: { appendonly: 'no', 'maxmemory-policy': 'allkeys-lru' } });
     const { findings } = await checkRedis(checkOptions(redis.address));

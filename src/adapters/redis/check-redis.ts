@@ -52,7 +52,8 @@ export async function checkRedis(options: RedisCheckOptions): Promise<RedisCheck
     const info = await readInfo(redis);
     const isUnread = info instanceof MillraceError;
     const ofInfo = isUnread ? [unread(info)] : findingsOf(info, options.markDatabases.length > 0);
-    const findings = [...ofInfo, ...(await tryCalls(redis, options))];
+    const ofUser = options.markDatabases.length > 0 ? await findingsOfDefaultUser(redis) : [];
+    const findings = [...ofInfo, ...ofUser, ...(await tryCalls(redis, options))];
     return {
       version: isUnread ? 'unknown' : versionOf(info),
       findings: findings.toSorted((a, b) => a.severity.localeCompare(b.severity)),
@@ -125,6 +126,25 @@ function findingsOf(info: Info, holdsMarks: boolean): readonly RedisFinding[] {
     add('warning', `appendonly is off: ${lost}`, 'Set appendonly yes.');
   }
   return findings;
+}
+
+/**
+ * Redis runs its append-only file as the user `default`, and drops the transactions that this user may not run: the
+ * marks. Who may not look at users is told nothing; most users may not.
+ */
+async function findingsOfDefaultUser(redis: RedisConnection): Promise<readonly RedisFinding[]> {
+  try {
+    const [reply] = await redis.send([['acl', 'getuser', 'default']]);
+    const fields = reply as readonly unknown[];
+    const commands = String(fields[fields.indexOf('commands') + 1]);
+    if (commands === '+@all') return [];
+    const problem = `the user default may run "${commands}": a restart may forget marks, and duplicates pass`;
+    const remedy = 'Give it its rights back, off or on: ACL SETUSER default ~* &* +@all.';
+    return [{ code: 'ERR_NOT_READY', severity: 'warning', problem, remedy }];
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'ERR_STORE_RIGHTS') return [];
+    throw error;
+  }
 }
 
 /**
