@@ -18,8 +18,8 @@ export interface LoadReport {
   /** mids whose batch was acknowledged, by the verdict they must get. */
   readonly valid: ReadonlySet<string>;
   readonly invalid: ReadonlySet<string>;
-  /** Copies of acknowledged valid events sent under a batch of their own. */
-  readonly repeats: number;
+  /** mids of acknowledged valid events that came again in a later batch. */
+  readonly repeated: ReadonlySet<string>;
   readonly batches: number;
   readonly resends: number;
 }
@@ -42,7 +42,8 @@ export function startLoad(millrace: Millrace, seed: number): Load {
   const random = createRandom(seed);
   const valid = new Set<string>();
   const invalid = new Set<string>();
-  const counts = { repeats: 0, batches: 0, resends: 0, next: 0 };
+  const repeated = new Set<string>();
+  const counts = { batches: 0, resends: 0, next: 0 };
   let isStopping = false;
   const abandoned = new AbortController();
 
@@ -55,7 +56,7 @@ export function startLoad(millrace: Millrace, seed: number): Load {
       });
       for (const mid of batch.valid) valid.add(mid);
       for (const mid of batch.invalid) invalid.add(mid);
-      counts.repeats += batch.repeats;
+      for (const mid of batch.repeated) repeated.add(mid);
       counts.batches += 1;
     }
   }
@@ -69,7 +70,7 @@ export function startLoad(millrace: Millrace, seed: number): Load {
     async stop() {
       isStopping = true;
       await Promise.all(senders);
-      return { valid, invalid, repeats: counts.repeats, batches: counts.batches, resends: counts.resends };
+      return { valid, invalid, repeated, batches: counts.batches, resends: counts.resends };
     },
   };
 }
@@ -90,7 +91,7 @@ export function anEvent(mid: string, edata: JsonObject): JsonObject {
 function makeBatch(id: string, random: () => number, earlier: string | undefined) {
   const valid: string[] = [];
   const invalid: string[] = [];
-  let repeats = 0;
+  const repeated: string[] = [];
   const events = Array.from({ length: EVENTS_PER_BATCH }, (_, i) => {
     const mid = `${id}-${i}`;
     const edata = { type: 'view', pageid: 'home', uri: '/home' };
@@ -99,14 +100,14 @@ function makeBatch(id: string, random: () => number, earlier: string | undefined
       return anEvent(mid, { ...edata, pageid: 7 });
     }
     if (earlier !== undefined && random() < 0.05) {
-      repeats += 1;
+      repeated.push(earlier);
       return anEvent(earlier, edata);
     }
     valid.push(mid);
     return anEvent(mid, edata);
   });
   const body = JSON.stringify({ id: 'api.test', ver: '3.0', params: { msgid: `batch-${id}` }, events });
-  return { body, valid, invalid, repeats };
+  return { body, valid, invalid, repeated };
 }
 
 async function sendUntilAcknowledged(millrace: Millrace, body: string, onResend: () => void): Promise<void> {
