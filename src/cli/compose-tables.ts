@@ -39,7 +39,7 @@ export async function openReadTables(
   const server = postgresOf(config);
   return {
     reader: openPostgresReader(server, context),
-    queries: await createPostgresQueryRunner(server, config),
+    queries: createPostgresQueryRunner(server, config),
   };
 }
 

@@ -1,152 +1,138 @@
-import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
-import type { Config } from '../../config/options.ts';
 import type { QueryDocument } from '../../core/documents.ts';
 import { type ErrorCode, MillraceError } from '../../core/errors.ts';
 import type { QueryRunner } from '../../core/ports.ts';
-import { READABLE_RELATIONS } from '../../core/relations.ts';
-import { nameOf, type PostgresOptions, withClient } from './postgres-connection.ts';
+import { nameOf, type PostgresOptions } from './postgres-connection.ts';
 import { messageOf, postgresError, sqlStateOf } from './postgres-error.ts';
-import { ANSWER_BYTES_MAX, distinctNames } from './query-answer.ts';
+import { readQueryText } from './postgres-query-text.ts';
+import { prepareReader, type ReaderRole } from './postgres-reader-role.ts';
+import { PostgresRows } from './postgres-rows.ts';
+import {
+  closedError,
+  openQuerySession,
+  type QueryLimits,
+  type QueryRun,
+  timeoutError,
+  withinDeadline,
+} from './postgres-session.ts';
+import { ANSWER_BYTES_MAX } from './query-answer.ts';
 import { QueryTurns } from './query-turns.ts';
 
-/** What a query may take. */
-type QueryLimits = Pick<
-  Config,
-  'query.timeoutMs' | 'query.rowsMax' | 'query.memoryBytesMax' | 'query.concurrentMax'
->;
-
-const FETCH_ROWS = 200;
-const SETUP_MS_MAX = 30_000;
-const KIB = 1024;
-const INTEGER_OIDS: ReadonlySet<number> = new Set([20, 21, 23, 26]);
-const REAL_OIDS: ReadonlySet<number> = new Set([700, 701, 1700]);
-
 /**
- * Runs the SQL of users as a role of its own, `<user>_reader`, which may read the relations and nothing else. The
- * role gets a password that only this process knows, so no setting that a query changes outlives its connection
- * or gives it a right. Throws ERR_STORE_RIGHTS where the user may not make the role.
+ * Makes a runner of users' SQL: `query.concurrentMax` connections at most, up to 32 queries waiting. Each query has
+ * a connection of its own, logged in as a role that may read the relations and nothing else; its text comes to the
+ * server as the query of a cursor in a read-only transaction, where only one SELECT can stand, and the transaction
+ * is never committed. The server ends it at the deadline; so does this side, by ending the session.
+ *
+ * It throws ERR_QUERY_INVALID, ERR_QUERY_FORBIDDEN, ERR_QUERY_MEMORY, ERR_QUERY_TIMEOUT (the deadline counts from
+ * the call, waiting for a turn included) and what reaching the server throws. Closing ends what runs and refuses
+ * what waits.
  */
-export async function createPostgresQueryRunner(
-  options: PostgresOptions,
-  limits: QueryLimits,
-): Promise<QueryRunner> {
-  const reader = { ...options, username: `${options.username}_reader`, password: drawPassword() };
-  await makeReader(options, reader);
+export function createPostgresQueryRunner(options: PostgresOptions, limits: QueryLimits): QueryRunner {
   const turns = new QueryTurns(limits['query.concurrentMax']);
+  const closing = new AbortController();
+  const going = new Set<Promise<unknown>>();
+  const later = (work: Promise<unknown>): void => {
+    going.add(work);
+    void work.finally(() => going.delete(work));
+  };
+  const reader = prepareOnce(options);
   return {
     async run(sql) {
-      const endMs = performance.now() + limits['query.timeoutMs'];
-      await turns.take(AbortSignal.timeout(limits['query.timeoutMs']));
+      const untilMs = performance.now() + limits['query.timeoutMs'];
+      const deadline = AbortSignal.timeout(limits['query.timeoutMs']);
+      const run = { sql, limits, untilMs, deadline, closing: closing.signal, later };
+      await turns.take(deadline);
       try {
-        const leftMs = Math.max(1, Math.ceil(endMs - performance.now()));
-        return await runAsReader(reader, sql, { ...limits, 'query.timeoutMs': leftMs });
+        refuse(sql);
+        return await runOnce(await withinDeadline(reader.role(), run), run);
+      } catch (error) {
+        // Somebody may have dropped the role, or changed its password: the next query makes it anew.
+        if (error instanceof MillraceError && error.code === 'ERR_STORE_AUTH') reader.forget();
+        throw error;
       } finally {
         turns.give();
       }
     },
     async close() {
       turns.close();
+      closing.abort();
+      await Promise.all(going);
     },
   };
 }
 
-function drawPassword(): string {
-  return randomBytes(24).toString('base64url');
-}
-
-/** Makes the role, or gives it the new password, and grants what it may read. */
-async function makeReader(options: PostgresOptions, reader: PostgresOptions): Promise<void> {
-  const use = { statementMsMax: SETUP_MS_MAX, isReadOnly: false };
-  await withClient(options, use, async client => {
-    const role = client.escapeIdentifier(reader.username);
-    const password = `LOGIN PASSWORD ${client.escapeLiteral(reader.password)}`;
-    const found = 'SELECT rolsuper FROM pg_roles WHERE rolname = $1';
-    const [known] = (await client.query<{ rolsuper: unknown }>(found, [reader.username])).rows;
-    if (known !== undefined && known.rolsuper !== 'f') {
-      throw new MillraceError('ERR_STORE_RIGHTS', `role ${reader.username} may do everything`, {
-        remedy: `Drop it, or take its rights: ALTER ROLE ${role} NOSUPERUSER.`,
+/** The reader's role, made when it is first asked for, and again after a failure. */
+function prepareOnce(options: PostgresOptions): { role(): Promise<ReaderRole>; forget(): void } {
+  let known: Promise<ReaderRole> | undefined;
+  const forget = (): void => {
+    known = undefined;
+  };
+  return {
+    role() {
+      known ??= prepareReader(options).catch(error => {
+        forget();
+        throw error;
       });
-    }
-    const bounds = 'NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION';
-    await client.query(
-      known === undefined ? `CREATE ROLE ${role} ${bounds} ${password}` : `ALTER ROLE ${role} ${password}`,
-    );
-    const relations = READABLE_RELATIONS.map(name => client.escapeIdentifier(name)).join(', ');
-    await client.query(`GRANT SELECT ON ${relations} TO ${role}`);
-  });
+      return known;
+    },
+    forget,
+  };
 }
 
-async function runAsReader(
-  reader: PostgresOptions,
-  sql: string,
-  limits: QueryLimits,
-): Promise<QueryDocument> {
-  const use = { statementMsMax: limits['query.timeoutMs'], isReadOnly: true };
-  return withClient(reader, use, async client => {
-    try {
-      return await fetchAll(client, sql, limits);
-    } catch (error) {
-      throw queryError(error, { sql, limits, what: nameOf(reader) });
-    }
-  });
+function refuse(sql: string): void {
+  if (sql.includes('\0')) throw new MillraceError('ERR_QUERY_INVALID', 'it holds U+0000');
+  const { refusal } = readQueryText(sql);
+  if (refusal !== undefined) throw new MillraceError('ERR_QUERY_FORBIDDEN', refusal);
 }
 
-/** A cursor takes one SELECT and nothing that writes, and hands its rows over in parts. */
-async function fetchAll(client: pg.Client, sql: string, limits: QueryLimits): Promise<QueryDocument> {
-  const memoryKib = Math.max(64, Math.floor(limits['query.memoryBytesMax'] / KIB / 4));
-  await client.query(`BEGIN READ ONLY; SET LOCAL work_mem = ${memoryKib}`);
-  // Its snapshot is what keeps the transaction from being made one that writes.
-  await client.query('SELECT 1');
-  // By the extended protocol, which takes one statement.
-  const declare = { text: `DECLARE answer NO SCROLL CURSOR FOR ${sql}`, queryMode: 'extended' };
-  await client.query(declare);
-  const rows: Record<string, unknown>[] = [];
-  let columns: QueryDocument['columns'] = [];
-  let bytes = 0;
-  const rowsMax = limits['query.rowsMax'];
-  // Ends with the rows, or with what an answer may hold.
-  while (true) {
-    const part = await client.query<unknown[]>({ text: `FETCH ${FETCH_ROWS} FROM answer`, rowMode: 'array' });
-    const names = distinctNames(part.fields.map(field => field.name));
-    columns = part.fields.map((field, at) => ({ name: names[at]!, type: typeOf(field.dataTypeID) }));
-    for (const values of part.rows) {
-      const row = Object.fromEntries(names.map((name, at) => [name, values[at]]));
-      bytes += JSON.stringify(row).length;
-      if (rows.length === rowsMax || bytes > ANSWER_BYTES_MAX)
-        return { columns, rows, truncated: true } as QueryDocument;
-      rows.push(row);
-    }
-    if (part.rows.length < FETCH_ROWS) return { columns, rows, truncated: false } as QueryDocument;
+async function runOnce(role: ReaderRole, run: QueryRun): Promise<QueryDocument> {
+  const session = await openQuerySession(role, run);
+  const stop = (): void => session.end();
+  const rows = new PostgresRows({
+    rowsMax: run.limits['query.rowsMax'],
+    answerBytesMax: ANSWER_BYTES_MAX,
+    // More than is needed has come: the rest is not waited for.
+    onFull: stop,
+  });
+  for (const signal of [run.deadline, run.closing]) signal.addEventListener('abort', stop);
+  try {
+    await session.declare(run.sql);
+    await session.fetch(run.limits['query.rowsMax'] + 1, rows);
+  } catch (error) {
+    // Full, the session was ended by ourselves.
+    if (!rows.isFull || run.deadline.aborted || run.closing.aborted) throw queryError(error, role, run);
+  } finally {
+    for (const signal of [run.deadline, run.closing]) signal.removeEventListener('abort', stop);
+    session.end();
   }
-}
-
-function typeOf(oid: number): 'integer' | 'real' | 'text' {
-  if (INTEGER_OIDS.has(oid)) return 'integer';
-  return REAL_OIDS.has(oid) ? 'real' : 'text';
+  return rows.document();
 }
 
 /** Errors of the query itself are its author's; all others are the store's. */
-function queryError(
-  error: unknown,
-  { sql, limits, what }: { readonly sql: string; readonly limits: QueryLimits; readonly what: string },
-): MillraceError {
-  const state = sqlStateOf(error) ?? '';
-  const code = codeOf(state, sql);
-  if (code === undefined) return postgresError(error, what);
-  const why =
-    code === 'ERR_QUERY_TIMEOUT'
-      ? `it was not done after ${limits['query.timeoutMs']} ms`
-      : messageOf(error).replace(/\s+/g, ' ');
-  return new MillraceError(code, why, { cause: error });
+function queryError(error: unknown, role: ReaderRole, run: QueryRun): MillraceError {
+  const state = sqlStateOf(error);
+  if (run.closing.aborted) return closedError();
+  if (run.deadline.aborted || state === CANCELLED) return timeoutError(run);
+  const code = state === undefined ? undefined : codeOf(state, run.sql);
+  if (code === undefined) return postgresError(error, nameOf(role.options));
+  return new MillraceError(code, messageOf(error).replace(/\s+/g, ' '), { cause: error });
 }
 
+const CANCELLED = '57014';
+/** Too much of something for the server: memory, a limit of its configuration, the size of a value. */
+const MEMORY: readonly string[] = ['53200', '53400', '54000'];
+/** A right, a read-only transaction, what a cursor cannot be of. */
+const FORBIDDEN: readonly string[] = ['42501', '25006', '42P11'];
+/** What does not parse after DECLARE, or is not supported in a cursor. */
+const NOT_OF_A_CURSOR: readonly string[] = ['42601', '0A000'];
+/** The connection (but for 08P01: a query of `$1` lacks its value), resources, an operator, the system, a bug. */
+const SERVERS = /^(?:08(?!P01)|53|57|58|XX)/;
+
+/** By state and text alone: the server's messages come in its own language. */
 function codeOf(state: string, sql: string): ErrorCode | undefined {
-  if (state === '57014') return 'ERR_QUERY_TIMEOUT';
-  if (state === '53200' || state === '54000') return 'ERR_QUERY_MEMORY';
-  if (state === '42501' || state === '25006') return 'ERR_QUERY_FORBIDDEN';
-  if (!/^(?:22|42|0A|21|54)/.test(state)) return undefined;
-  return /^\s*(?:\(|select|with|values|table)\b|^\s*\(/i.test(sql)
-    ? 'ERR_QUERY_INVALID'
-    : 'ERR_QUERY_FORBIDDEN';
+  if (MEMORY.includes(state)) return 'ERR_QUERY_MEMORY';
+  if (SERVERS.test(state)) return undefined;
+  const isForbidden =
+    FORBIDDEN.includes(state) || (NOT_OF_A_CURSOR.includes(state) && readQueryText(sql).isCommand);
+  return isForbidden ? 'ERR_QUERY_FORBIDDEN' : 'ERR_QUERY_INVALID';
 }

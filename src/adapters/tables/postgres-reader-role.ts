@@ -4,6 +4,7 @@ import { MillraceError } from '../../core/errors.ts';
 import { READABLE_RELATIONS } from '../../core/relations.ts';
 import { type PostgresOptions, withClient } from './postgres-connection.ts';
 import { sqlStateOf } from './postgres-error.ts';
+import { makeJsonOperators } from './postgres-json-operators.ts';
 
 /** What queries need to know of the database. */
 export interface ReaderRole {
@@ -46,7 +47,8 @@ export function readerOptions(options: PostgresOptions): PostgresOptions {
 
 /**
  * Makes the role where it is missing, gives it its password where that has changed, and lets it read the
- * relations. Throws ERR_STORE_RIGHTS where the owner may not make it, and where the role may do more than read.
+ * relations, with the operators that SQL of users may expect. Throws ERR_STORE_RIGHTS where the owner may not make
+ * it, and where the role may do more than read.
  */
 export async function prepareReader(options: PostgresOptions): Promise<ReaderRole> {
   const reader = readerOptions(options);
@@ -55,6 +57,7 @@ export async function prepareReader(options: PostgresOptions): Promise<ReaderRol
     withClient(options, use, client =>
       inLockedTransaction(client, async () => {
         if (!(await checkReader(client, options))) await setPassword(client, 'CREATE', options);
+        await makeJsonOperators(client);
         return grantReading(client, reader);
       }),
     );

@@ -108,6 +108,9 @@ function rowsAnswer(
     const cells = cellsOf(row);
     const text = `{${cells.map((cell, i) => keys[i] + cellText(cell)).join(',')}}`;
     sizeBytes += text.length + 1;
+    if (rows.length === 0 && sizeBytes > limits.answerBytesMax) {
+      return failure('ERR_QUERY_MEMORY', `its first row takes more than ${limits.answerBytesMax} bytes`);
+    }
     if (rows.length === limits.rowsMax || sizeBytes > limits.answerBytesMax) {
       truncated = true;
       break;

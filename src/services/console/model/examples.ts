@@ -1,4 +1,4 @@
-/** Queries to begin with, each with the name of its button. */
+/** Queries to begin with, each with the name of its button. SQLite and PostgreSQL answer them alike. */
 export const EXAMPLES: readonly (readonly [name: string, sql: string])[] = [
   [
     'By kind',
@@ -9,7 +9,7 @@ ORDER BY events DESC`,
   ],
   [
     'Each minute',
-    `SELECT strftime('%H:%M', received_at / 1000, 'unixepoch') AS minute_utc, count(*) AS events
+    `SELECT substr(ets_time, 1, 16) AS minute_utc, count(*) AS events
 FROM events
 GROUP BY minute_utc
 ORDER BY minute_utc`,
@@ -33,7 +33,7 @@ ORDER BY events DESC`,
     'Inside events',
     `SELECT eid, raw ->> '$.edata.pageid' AS page, count(*) AS events
 FROM events
-WHERE page IS NOT NULL
+WHERE raw ->> '$.edata.pageid' IS NOT NULL
 GROUP BY eid, page
 ORDER BY events DESC`,
   ],
