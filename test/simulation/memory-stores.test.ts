@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { openLocalObjects } from '../../src/adapters/objects/local-objects.ts';
 import { openTables } from '../../src/adapters/tables/sqlite-tables.ts';
-import type { ArchiveEntry, ArchiveIndex, ObjectStore, TableStore } from '../../src/core/ports.ts';
-import { RELATIONS, type TableRow } from '../../src/core/relations.ts';
+import type { ArchiveIndex, ObjectStore, TableStore } from '../../src/core/ports.ts';
 import { collect } from '../collect.ts';
+import { STORE_CONTRACT } from '../sinks/store-contract.ts';
 import { createMemoryObjects, createMemoryTables } from './memory-stores.ts';
 
 // What the simulation relies on: its stores must do as the real ones do.
@@ -32,18 +32,6 @@ function folder(test: TestContext): string {
   return path;
 }
 
-function rowAt(offset: number, receivedAtMs: number): TableRow {
-  const columns: Record<string, string | number> = {
-    dataset: 'd',
-    topic: 't',
-    partition: 0,
-    offset,
-    received_at: receivedAtMs,
-    raw: '{}',
-  };
-  return { relation: 'events', values: RELATIONS.events.map(column => columns[column] ?? null) };
-}
-
 for (const [name, open] of Object.entries(OBJECTS)) {
   describe(`objects in ${name}`, () => {
     it('are created once, read back and listed by name', async test => {
@@ -64,37 +52,8 @@ for (const [name, open] of Object.entries(OBJECTS)) {
 
 for (const [name, open] of Object.entries(TABLES)) {
   describe(`tables in ${name}`, () => {
-    it('take a row once and let the oldest go', async test => {
-      const tables = await open(test);
-      await tables.insert([rowAt(0, 10), rowAt(1, 20), rowAt(2, 30)]);
-      await tables.insert([rowAt(1, 20), rowAt(3, 40)]);
-      assert.equal(await tables.expire(35, 2), 2);
-      assert.equal(await tables.expire(35, 2), 1);
-      assert.equal(await tables.expire(35, 2), 0);
-      assert.equal(await tables.expire(1000, 10), 1);
-    });
-
-    it('keep the first entry of an object', async test => {
-      const tables = await open(test);
-      const entry: ArchiveEntry = {
-        object: 'a',
-        topic: 't',
-        partition: 0,
-        fromOffset: 0,
-        toOffset: 2,
-        records: 2,
-        sizeBytes: 9,
-        sha256: 'x',
-        date: '2024-06-10',
-        part: 1,
-        parts: 1,
-        epoch: 1,
-        runs: [{ fromOffset: 0, toOffset: 2 }],
-      };
-      await tables.addEntries([entry]);
-      await tables.addEntries([{ ...entry, epoch: 2 }]);
-      assert.deepEqual(await tables.findEntry('a'), entry);
-      assert.equal(await tables.findEntry('b'), undefined);
-    });
+    for (const [claim, check] of Object.entries(STORE_CONTRACT)) {
+      it(claim, async test => check(await open(test)));
+    }
   });
 }

@@ -1,34 +1,16 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
 import { openLocalObjects } from '../../src/adapters/objects/local-objects.ts';
 import { openTables } from '../../src/adapters/tables/sqlite-tables.ts';
-import { append, atEnd, NOW_MS, startArchive, startTables, TOPIC_SPECS, until } from './setting.ts';
+import { append, mountSmallDisk, NOW_MS, startArchive, startTables, TOPIC_SPECS, until } from './setting.ts';
 
 const DISK_BYTES = 4 * 1024 * 1024;
 
-/** A small file system of its own, or undefined where this process may not mount one. */
-function mountSmallDisk(t: TestContext): string | undefined {
-  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-disk-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', folder], { stdio: 'ignore' });
-  } catch {
-    rmdirSync(folder);
-    return undefined;
-  }
-  atEnd(t, () => {
-    execFileSync('umount', ['-l', folder]);
-    rmdirSync(folder);
-  });
-  return folder;
-}
-
 test('on a full disk both sinks wait, and go on by themselves once there is room', async t => {
-  const folder = mountSmallDisk(t);
+  const folder = mountSmallDisk(t, DISK_BYTES);
   if (folder === undefined) {
     t.skip('needs the right to mount a tmpfs');
     return;

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -139,11 +140,31 @@ export async function startTables(t: TestContext, log: Log, tables: TableStore, 
   return sink;
 }
 
-/** Waits until the claim holds; fails after 5 s. */
-export async function until(what: string, claim: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + 5_000;
+/** A small file system of its own, or undefined where this process may not mount one. */
+export function mountSmallDisk(t: TestContext, sizeBytes: number): string | undefined {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-disk-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', folder], { stdio: 'ignore' });
+  } catch {
+    rmdirSync(folder);
+    return undefined;
+  }
+  atEnd(t, () => {
+    execFileSync('umount', ['-l', folder]);
+    rmdirSync(folder);
+  });
+  return folder;
+}
+
+/** Waits until the claim holds; fails after a time, 5 s where none is given. */
+export async function until(
+  what: string,
+  claim: () => boolean | Promise<boolean>,
+  msMax = 5_000,
+): Promise<void> {
+  const endMs = Date.now() + msMax;
   while (!(await claim())) {
-    if (Date.now() > endMs) throw new Error(`not within 5 s: ${what}`);
+    if (Date.now() > endMs) throw new Error(`not within ${msMax} ms: ${what}`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
 }

@@ -4,7 +4,6 @@ import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
 import { openTableReader, openTables } from '../../src/adapters/tables/sqlite-tables.ts';
-import type { FailedDocument } from '../../src/core/documents.ts';
 import { MillraceError } from '../../src/core/errors.ts';
 import { RELATIONS, type RelationName } from '../../src/core/relations.ts';
 import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
@@ -64,14 +63,6 @@ test('opening again changes nothing; a newer schema is refused', async t => {
   database.prepare('INSERT INTO migrations VALUES (?, ?, 0)').run(ledger.length + 1, 'later.sql');
   database.close();
   await assert.rejects(openTables(file, NOW_MS), { code: 'ERR_DATA_FORMAT' });
-});
-
-test('rows that are there already are left as they are', async t => {
-  const { file, tables } = await openScratchTables(t);
-  const first = tableRowsOf(logRecord('druid.events.log', '{"mid":"a"}'), ENVIRONMENT);
-  await tables.insert(first);
-  await tables.insert([...first, ...tableRowsOf(logRecord('druid.events.log', '{"mid":"b"}'), ENVIRONMENT)]);
-  assert.deepEqual(readRows(t, file)('SELECT mid FROM events'), [{ mid: 'a' }]);
 });
 
 test('old rows are deleted, in steps, from every relation', async t => {
@@ -254,68 +245,6 @@ test('a path ends where the event ended, and begins where it was made', async t 
   ]);
   assert.deepEqual(await reader.trace('nobody'), { mid: 'nobody', sightings: [] });
   assert.deepEqual((await reader.trace("' OR 1=1 --")).sightings, []);
-});
-
-test('rejected events are paged newest first, each once, under every filter', async t => {
-  const { log, settle, reader } = await openTrace(t);
-  for (let i = 0; i < 40; i++) {
-    const job = i % 2 === 0 ? 'validate' : 'route';
-    const cause = {
-      code: i % 3 === 0 ? 'ERR_SCHEMA_NOT_FOUND' : 'ERR_SCHEMA_VIOLATION',
-      reason: 'r',
-      pointer: '/a',
-    };
-    // Several of the same time: the order must not depend on it.
-    const head = { ...cause, origin: `local.telemetry.ingest:0:${i}:0 ${NOW_MS + Math.floor(i / 5)} ${job}` };
-    await append(log, 'telemetry.failed', { value: JSON.stringify({ mid: `m${i}`, i }), headers: head });
-  }
-  await settle();
-  const all = async (filter: Parameters<typeof reader.failed>[0]) => {
-    const mids: (string | null)[] = [];
-    let after: string | null = null;
-    do {
-      const page: FailedDocument = await reader.failed({
-        ...filter,
-        limit: 7,
-        ...(after !== null && { after }),
-      });
-      mids.push(...page.failed.map(row => row.mid));
-      after = page.next;
-    } while (after !== null);
-    return mids;
-  };
-  const expected = (keep: (i: number) => boolean) =>
-    Array.from({ length: 40 }, (_, i) => 39 - i)
-      .filter(keep)
-      .map(i => `m${i}`);
-  assert.deepEqual(
-    await all({}),
-    expected(() => true),
-  );
-  assert.deepEqual(
-    await all({ code: 'ERR_SCHEMA_NOT_FOUND' }),
-    expected(i => i % 3 === 0),
-  );
-  assert.deepEqual(
-    await all({ job: 'route' }),
-    expected(i => i % 2 === 1),
-  );
-  assert.deepEqual(
-    await all({ job: 'route', code: 'ERR_SCHEMA_NOT_FOUND' }),
-    expected(i => i % 6 === 3),
-  );
-  assert.deepEqual(
-    await all({ fromMs: NOW_MS + 2, toMs: NOW_MS + 4 }),
-    expected(i => i >= 10 && i < 20),
-  );
-
-  const { failed } = await reader.failed({ limit: 1 });
-  const { event, ...row } = await reader.failedEvent(failed[0]!.id);
-  assert.deepEqual([row, event], [failed[0], { mid: 'm39', i: 39 }]);
-  for (const id of ['x', 'local.telemetry.failed:0:99', '']) {
-    await assert.rejects(reader.failedEvent(id), { code: 'ERR_NOT_FOUND' });
-  }
-  await assert.rejects(reader.failed({ after: 'x' }), { code: 'ERR_REQUEST_INVALID' });
 });
 
 test('look-ups are served by an index', async t => {

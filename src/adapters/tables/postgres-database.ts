@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { assert } from '../../core/errors.ts';
 import type { ColumnValue } from '../../core/relations.ts';
 import { clientConfig, nameOf, numbered, type PostgresOptions, withClient } from './postgres-connection.ts';
 import { postgresError } from './postgres-error.ts';
@@ -105,15 +106,19 @@ async function inTransaction<T>(pool: pg.Pool, call: (client: pg.ClientBase) => 
 
 type ColumnTypes = ReadonlyMap<string, string>;
 
-/** `table.column` → type, as the schema has it: the migrations say it once. */
+/**
+ * `table.column` → type, as the schema has it: the migrations say it once. From the catalog itself, since
+ * information_schema hides what the user has no right on, and the insert is to say which right that is.
+ */
 async function readColumnTypes(pool: pg.Pool): Promise<ColumnTypes> {
   const rows = await select(
     pool,
-    `SELECT table_name, column_name, data_type FROM information_schema.columns
-     WHERE table_schema = current_schema()`,
+    `SELECT relname, attname, format_type(atttypid, atttypmod) AS type
+     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+     WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 AND relkind = 'r' AND NOT attisdropped`,
     [],
   );
-  return new Map(rows.map(row => [`${row.table_name}.${row.column_name}`, String(row.data_type)]));
+  return new Map(rows.map(row => [`${row.relname}.${row.attname}`, String(row.type)]));
 }
 
 /** What the call resolved with; after a rejection it is called again. */
@@ -139,7 +144,11 @@ function chunked(insert: SqlInsert): readonly SqlInsert[] {
 /** One array a column: the statement is the same for any number of rows. */
 function insertSql({ table, columns }: SqlInsert, types: ColumnTypes): string {
   const names = columns.map(column => `"${column}"`).join(', ');
-  const arrays = columns.map((column, at) => `$${at + 1}::${types.get(`${table}.${column}`) ?? 'text'}[]`);
+  const arrays = columns.map((column, at) => {
+    const type = types.get(`${table}.${column}`);
+    assert(type !== undefined, `the migrations make ${table}.${column}`);
+    return `$${at + 1}::${type}[]`;
+  });
   return `INSERT INTO ${table} (${names}) SELECT * FROM unnest(${arrays.join(', ')}) ON CONFLICT DO NOTHING`;
 }
 
