@@ -5,6 +5,7 @@ import type { RunEvent } from '../core/operation-documents.ts';
 import { armFailpoint } from '../observability/failpoint.ts';
 import type { Release } from '../operations/engine/release.ts';
 import { everything, openOperations } from './compose-operations.ts';
+import { runningServers, stopEnvironmentServers } from './compose-servers.ts';
 import { refuseTakenPort, refuseUnready } from './preflight.ts';
 
 /** What is brought up. */
@@ -17,13 +18,41 @@ export interface BringUpSettings {
   readonly signal: AbortSignal;
 }
 
+/** An environment of which every operation is in place. */
+export interface BroughtUp {
+  readonly release: Release;
+  /** Stops the servers that were started for it, in reverse order, within 15 s. */
+  stop(): Promise<void>;
+}
+
 /**
  * Runs every operation of the environment before it is served. Where nothing is to be done it costs one look at
- * everything and no lock. Throws what kept an operation from being applied and verified.
+ * everything and no lock. Throws what kept an operation from being applied and verified; servers that were started
+ * are stopped again then, those that ran before go on.
  */
-export async function bringUp({ settings, config, print, signal }: BringUpSettings): Promise<Release> {
+export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
+  const { settings, config } = options;
   await refuseTakenPort(settings, config);
   await refuseUnready(settings, config);
+  const place = { config, environment: settings.environment, dataDirectory: settings.dataDirectory };
+  const before = await runningServers(place);
+  const started = new Set<string>();
+  const stop = async () => void (await stopEnvironmentServers(place, name => started.has(name)));
+  const noteStarted = async () => {
+    for (const [name, pid] of await runningServers(place)) if (before.get(name) !== pid) started.add(name);
+  };
+  try {
+    const release = await runAll(options);
+    await noteStarted();
+    return { release, stop };
+  } catch (error) {
+    await noteStarted();
+    await stop();
+    throw error;
+  }
+}
+
+async function runAll({ settings, config, print, signal }: BringUpSettings): Promise<Release> {
   // Only those of operations: others are for the process that serves, and count from when it begins.
   if (/^(operations|receipts)\./.test(config['debug.failpoint'])) armFailpoint(config['debug.failpoint']);
   const emit = (event: RunEvent) => printEvent(event, print);
@@ -43,7 +72,9 @@ export async function bringUp({ settings, config, print, signal }: BringUpSettin
 
 function printEvent({ phase, operation, message }: RunEvent, print: (line: string) => void): void {
   const isOfStep = phase === 'plan' || phase === 'apply';
-  print(`${phase.padEnd(8)}${isOfStep ? `${operation}: ${message}` : message}`);
+  print(
+    `${phase === 'progress' ? '        ' : phase.padEnd(8)}${isOfStep ? `${operation}: ${message}` : message}`,
+  );
 }
 
 function errorOf({ code, why, remedy }: ErrorDocument): MillraceError {

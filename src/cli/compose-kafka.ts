@@ -1,21 +1,32 @@
 import { openKafkaAdmin } from '../adapters/log/kafka/kafka-admin.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../adapters/log/kafka/kafka-log.ts';
 import type { KafkaConnection } from '../adapters/log/kafka/kafka-settings.ts';
-import { planTopics, type WantedTopic, wantedTopics } from '../adapters/log/kafka/topic-plan.ts';
+import {
+  type ObservedTopics,
+  planTopics,
+  type TopicStep,
+  type WantedTopic,
+  wantedTopics,
+} from '../adapters/log/kafka/topic-plan.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
+import { assertNever, MillraceError } from '../core/errors.ts';
 import type { ServedLog } from '../core/ports.ts';
-import { bareTopic, fullTopic, TOPICS, topicKind } from '../core/topics.ts';
+import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { TopicChange } from '../operations/engine/site.ts';
 import { ARCHIVE_GROUP } from '../runtime/archive/offsets.ts';
 import { archivedTopics, groupOf, type Layout } from '../runtime/segments.ts';
 import { composeLayout, describeJobs, readersOf, sinkReaders } from './compose-jobs.ts';
 import type { ProcessSetup } from './worker-setup.ts';
 
 /** An environment whose log is on Kafka. */
-interface KafkaPlace {
+interface Place {
   readonly config: Config;
   readonly environment: string;
+}
+
+interface KafkaPlace extends Place {
   readonly layout: Layout;
 }
 
@@ -46,22 +57,74 @@ export async function openWorkerKafka(setup: ProcessSetup, logger: Logger): Prom
   return openKafkaLog({ ...options, role, instance, logger });
 }
 
+/** A topic that is not as layout and configuration want it. */
+interface DueTopic {
+  readonly step: TopicStep;
+  readonly change: TopicChange;
+}
+
 /**
- * Makes the topics what layout and configuration want: creates, adds partitions, changes settings. Tells each step.
- * Throws ERR_REPLICAS_TOO_FEW, ERR_CONFIG_INVALID, and what the brokers refuse.
+ * What the brokers lack of the wanted topics; `isNew`: of brokers that are to be started and hold nothing yet. Throws
+ * ERR_REPLICAS_TOO_FEW, ERR_CONFIG_INVALID, and what the brokers refuse.
  */
-export async function reconcileTopics(place: KafkaPlace, tell: (line: string) => void): Promise<void> {
-  const { config, environment } = place;
+export async function dueTopics(
+  { config, environment }: Place,
+  isNew: boolean,
+): Promise<readonly DueTopic[]> {
+  const wanted = wantedIn({ config, environment });
+  if (isNew) return planned(wanted, { brokers: config['kafka.nodes'], topics: new Map() });
+  return withAdmin(config, async admin => planned(wanted, await admin.observeTopics(wanted)));
+}
+
+/** Makes the changes that are due and meant, one after another. */
+export async function applyDueTopics(
+  { config, environment }: Place,
+  isMeant: (change: TopicChange) => boolean,
+): Promise<void> {
+  const wanted = wantedIn({ config, environment });
   await withAdmin(config, async admin => {
-    const wanted = wantedOf(place, archivedTopics(place.layout));
-    const steps = planTopics(wanted, await admin.observeTopics(wanted));
-    const created = steps.filter(({ kind }) => kind === 'create').length;
-    if (created > 0) tell(`${created} to create of ${wanted.length}`);
-    for (const step of steps) {
-      if (step.kind !== 'create') tell(`${bareTopic(environment, step.topic)}: ${step.kind}`);
-      await admin.applyTopics([step]);
-    }
+    const due = planned(wanted, await admin.observeTopics(wanted));
+    await admin.applyTopics(due.filter(({ change }) => isMeant(change)).map(({ step }) => step));
   });
+}
+
+/** Throws where the brokers are not reached, refuse the login, or are fewer than copies are wanted. */
+export async function describeBrokers(config: Config): Promise<string> {
+  const { brokers } = await withAdmin(config, admin => admin.observeTopics([]));
+  const wanted = config['kafka.replication'];
+  if (brokers >= wanted) return `${brokers} of Kafka`;
+  throw new MillraceError(
+    'ERR_REPLICAS_TOO_FEW',
+    `kafka.replication is ${wanted}, there are ${brokers} brokers`,
+  );
+}
+
+function wantedIn({ config, environment }: Place): readonly WantedTopic[] {
+  const layout = composeLayout(describeJobs(config), config);
+  return wantedOf({ config, environment, layout }, archivedTopics(layout));
+}
+
+function planned(wanted: readonly WantedTopic[], observed: ObservedTopics): readonly DueTopic[] {
+  return planTopics(wanted, observed).map(step => ({ step, change: changeOf(step, observed) }));
+}
+
+function changeOf(step: TopicStep, { topics }: ObservedTopics): TopicChange {
+  switch (step.kind) {
+    case 'create':
+      return { kind: step.kind, topic: step.topic.topic, before: null, after: 'there' };
+    case 'partitions':
+      return { kind: step.kind, topic: step.topic, before: `${step.from}`, after: `${step.to}` };
+    case 'configs': {
+      const text = (values: Readonly<Record<string, string>>) =>
+        Object.keys(step.configs)
+          .map(name => `${name}=${values[name] ?? ''}`)
+          .join(', ');
+      const before = text(topics.get(step.topic)?.configs ?? {});
+      return { kind: step.kind, topic: step.topic, before, after: text(step.configs) };
+    }
+    default:
+      return assertNever(step);
+  }
 }
 
 async function optionsOf(

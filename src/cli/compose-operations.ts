@@ -26,6 +26,8 @@ export interface OperationsSettings {
   readonly config: Config;
   /** Stream jobs that are to be deployed; empty: all. */
   readonly jobs?: readonly string[];
+  /** Whether undo takes data with it that it would leave otherwise. */
+  readonly removesData?: boolean;
   /** Name for the receipts, beside the OS user's. */
   readonly as?: string | undefined;
   /** Cancels a run at the next boundary of a step. */
@@ -56,7 +58,7 @@ export function everything(config: Config): Request {
 
 /** Looks at the release and makes everything that operations act through. */
 export async function openOperations(options: OperationsSettings): Promise<OpenOperations> {
-  const { settings, config } = options;
+  const { settings, config, removesData = false } = options;
   const log = openRunLog(join(sitePaths(settings).operations, 'runs'));
   const emit = (event: RunEvent) => {
     log.add(event);
@@ -65,7 +67,7 @@ export async function openOperations(options: OperationsSettings): Promise<OpenO
   const site = composeSite(settings, config, () => undefined);
   const release = await readRelease();
   const { environment } = settings;
-  const scope: Scope = { environment, config, release, site, jobs: options.jobs ?? [] };
+  const scope: Scope = { environment, config, release, site, jobs: options.jobs ?? [], removesData };
   const receipts = openReceiptFile(join(site.paths.operations, 'receipts.jsonl'));
   const deps: RunDeps = {
     operations: OPERATIONS,

@@ -6,6 +6,7 @@ import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
 import type { Cache } from '../core/ports.ts';
 import type { Logger } from '../observability/logger.ts';
+import { refuseFindings } from './refuse-findings.ts';
 
 /** The marks in the Redis of the configuration. */
 export function composeRedisState(config: Config): Promise<RedisState> {
@@ -28,12 +29,23 @@ export function composeRedisCache(config: Config, logger: Logger): Promise<Cache
 }
 
 /** Looks at the Redis of the configuration for what is to be kept there. */
-export function checkConfiguredRedis(config: Config): Promise<RedisCheck> {
+function checkConfiguredRedis(config: Config): Promise<RedisCheck> {
   return checkRedis({
     ...addressOf(config),
     markDatabases: config['state.adapter'] === 'redis' ? Object.values(markDatabasesOf(config)) : [],
     rowDatabases: config['cache.adapter'] === 'redis' ? Object.values(rowDatabasesOf(config)) : [],
   });
+}
+
+/** Throws what is wrong with that Redis, by name; resolves with its version. What is only unwise is told. */
+export async function needRedis(
+  config: Config,
+  warn: (problem: string, remedy: string) => void = () => undefined,
+): Promise<string> {
+  const found = await checkConfiguredRedis(config);
+  const version = refuseFindings(`${config['redis.host']}:${config['redis.port']}`, found);
+  for (const { problem, remedy } of found.findings) warn(problem, remedy);
+  return version;
 }
 
 function addressOf(config: Config): RedisAddress {

@@ -5,16 +5,11 @@ import { cacheDirectory } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import { hostVariables } from '../config/variables.ts';
 import type { Host } from '../core/host.ts';
-import {
-  bringUpServers,
-  planServers,
-  type ServersContext,
-  stopServers,
-} from '../operations/provision/servers.ts';
+import { describeServers, type ServersContext, stopServers } from '../operations/provision/servers.ts';
 
 /**
- * This machine as the host of an environment's servers. They are children of this process: who starts them stops
- * them; those that outlived a kill are found again by what `<root>/processes` says.
+ * This machine as the host of an environment's servers. They outlive this process where nobody stops them, and are
+ * found again by what `<root>/processes` says.
  * @param root  `<data>/<environment>`, absolute
  */
 export function composeHost(root: string): Host {
@@ -34,43 +29,49 @@ export interface ServersSettings {
   readonly dataDirectory: string;
 }
 
-/** How they are brought up. */
-export interface ServersStart extends ServersSettings {
-  readonly print: (line: string) => void;
-  readonly signal: AbortSignal;
+/**
+ * The configuration with where the servers on this machine are, who asks them and references to secrets; whether
+ * they run is not looked at. Changes nothing.
+ */
+export async function locateServers(settings: ServersSettings): Promise<Config> {
+  const servers = await describeServers(contextOf(settings));
+  return Object.assign({ ...settings.config }, ...servers.map(({ bindings }) => bindings));
 }
 
-/** The servers of an environment that runs. */
-export interface HostServers {
-  /** The configuration with where they are, who asks them, and references to secrets. */
-  readonly config: Config;
-  /** Stops them in reverse order, within 15 s. */
-  stop(): Promise<void>;
+/** Processes of an environment's servers, by name, with the pid of each that runs. */
+export type RunningProcesses = ReadonlyMap<string, number>;
+
+/** The processes of an environment's servers on this machine that run now, whoever started them. */
+export async function runningServers(settings: ServersSettings): Promise<RunningProcesses> {
+  const context = contextOf(settings);
+  const running = new Map<string, number>();
+  for (const { processes } of await describeServers(context)) {
+    for (const name of processes) {
+      const { state, pid } = await context.host.process(name);
+      if (state === 'running' && pid !== null) running.set(name, pid);
+    }
+  }
+  return running;
 }
 
 /**
- * Starts the servers that the configuration puts on this machine (`….target: host`), and verifies them; none is
- * fine. The caller owns the environment. Where one fails, those that were started are stopped again.
+ * Stops an environment's servers on this machine, those that need others first, within 15 s; resolves with the names
+ * of the processes that ran. `isMeant` leaves some as they are.
  */
-export async function openServers(settings: ServersStart): Promise<HostServers> {
-  const { config, print } = settings;
-  const context = { ...contextOf(settings, line => print(`servers ${line}`)), signal: settings.signal };
-  const running = await bringUpServers(context);
-  return {
-    config: { ...config, ...running.bindings },
-    stop: () => stopServers(context.host, running.servers),
-  };
+export async function stopEnvironmentServers(
+  settings: ServersSettings,
+  isMeant: (name: string) => boolean = () => true,
+): Promise<readonly string[]> {
+  const context = contextOf(settings);
+  const running = await runningServers(settings);
+  const servers = (await describeServers(context)).map(({ processes }) => ({
+    processes: processes.filter(isMeant),
+  }));
+  await stopServers(context.host, servers);
+  return servers.flatMap(({ processes }) => processes).filter(name => running.has(name));
 }
 
-/** The configuration with where the servers on this machine are, whoever started them. Changes nothing. */
-export async function locateServers(settings: ServersSettings): Promise<Config> {
-  const plans = await planServers(contextOf(settings, () => {}));
-  return Object.assign({ ...settings.config }, ...plans.map(({ server }) => server.bindings));
-}
-
-function contextOf(settings: ServersSettings, progress: (line: string) => void): ServersContext {
-  const { config, environment } = settings;
-  const dataDirectory = resolve(settings.dataDirectory);
-  const host = composeHost(join(dataDirectory, environment));
-  return { host, config, environment, dataDirectory, cacheDirectory: cacheDirectory(), progress };
+function contextOf({ config, environment, dataDirectory }: ServersSettings): ServersContext {
+  const root = join(resolve(dataDirectory), environment);
+  return { host: composeHost(root), config, environment, root, cache: cacheDirectory() };
 }

@@ -1,9 +1,6 @@
-import type { Config } from '../config/options.ts';
-import { MillraceError } from '../core/errors.ts';
-import type { Logger } from '../observability/logger.ts';
 import type { ChainCalls } from './chain-worker.ts';
-import { openServedKafka, reconcileTopics } from './compose-kafka.ts';
-import { checkConfiguredRedis, composeRedisCache } from './compose-redis.ts';
+import { openServedKafka } from './compose-kafka.ts';
+import { composeRedisCache, needRedis } from './compose-redis.ts';
 import { openWrittenTables } from './compose-tables.ts';
 import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
 import type { SinksCalls } from './sinks-worker.ts';
@@ -13,8 +10,7 @@ import { startProcess } from './worker-process.ts';
 /** The parts of an environment whose log is on Kafka: jobs and sinks are processes, and more may join. */
 export async function openSharedParts(settings: PartsSettings): Promise<PipelineParts> {
   const { config, environment, paths, print, logger, onClose } = settings;
-  await needRedis(config, logger);
-  await reconcileTopics(settings, line => print(`topics  ${line}`));
+  await needRedis(config, (problem, remedy) => logger.warn({ problem, remedy }, 'redis'));
   await (await openWrittenTables(settings)).close();
   const cache = await composeRedisCache(config, logger);
   onClose(() => cache.close());
@@ -40,17 +36,4 @@ export async function openSharedParts(settings: PartsSettings): Promise<Pipeline
     chain.push(await startProcess<ChainCalls>({ ...common, role: 'chain', instance }, logger));
   }
   return { log, cache, chain, sinks };
-}
-
-/** Says what is wrong with Redis before anything relies on it; what is only unwise goes to the log. */
-async function needRedis(config: Config, logger: Logger): Promise<void> {
-  const { findings, version } = await checkConfiguredRedis(config);
-  for (const { code, severity, problem, remedy } of findings) {
-    if (severity === 'error') {
-      throw new MillraceError(code, `${version} at ${config['redis.host']}: ${problem}`, {
-        remedy,
-      });
-    }
-    logger.warn({ problem, remedy }, 'redis');
-  }
 }

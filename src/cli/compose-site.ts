@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { migrationNames } from '../adapters/tables/migrate.ts';
 import { readMigrations } from '../adapters/tables/migration-state.ts';
 import { migrateTables } from '../adapters/tables/sqlite-tables.ts';
-import type { Settings } from '../config/environment.ts';
+import { cacheDirectory, type Settings } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import type { StatusDocument } from '../core/documents.ts';
 import { MillraceError } from '../core/errors.ts';
 import { expectThat } from '../operations/engine/expect.ts';
 import type { Component, ServedState, Site, SitePaths } from '../operations/engine/site.ts';
-import { composeHost } from './compose-servers.ts';
+import { composeHost, locateServers } from './compose-servers.ts';
 import { buildConsole, canBuildConsole, isConsoleBuilt } from './console-build.ts';
 import { drawSecret, environmentPaths, FORMAT_STAMP } from './data-directory.ts';
 import { declaredTopics } from './declared-topics.ts';
@@ -29,13 +30,29 @@ export function composeSite(settings: Settings, config: Config, print: (line: st
   const host = composeHost(paths.root);
   const context = { config, environment, paths, host };
   let trial: Promise<RunningTrial> | undefined;
+  // Looked for each time: ports and secrets are drawn by a run.
+  const reach = async () => {
+    const { openReach } = await import('./compose-reach.ts');
+    return openReach(await locateServers({ config, environment, dataDirectory: paths.data }), environment);
+  };
+  const isSqlite = config['tables.adapter'] === 'sqlite';
   return {
     paths,
     host,
     topics: () => declaredTopics(config, environment),
-    migrations: () => readMigrations(paths.tablesFile),
+    check: async server => (await reach()).check(server),
+    planTopics: async isNew => (await reach()).planTopics(isNew),
+    applyTopics: async (kind, topic) => (await reach()).applyTopics(kind, topic),
+    knownMigrations: migrationNames,
+    async migrations() {
+      if (isSqlite) return readMigrations(paths.tablesFile);
+      return { applied: await (await reach()).appliedMigrations(), known: migrationNames() };
+    },
     createDatabase: () => migrateTables(paths.tablesFile, Date.now(), null),
-    applyMigrations: upTo => migrateTables(paths.tablesFile, Date.now(), upTo),
+    async applyMigrations(upTo) {
+      if (isSqlite) await migrateTables(paths.tablesFile, Date.now(), upTo);
+      else await (await reach()).applyMigrations(upTo);
+    },
     async declareTopics(topics) {
       const { withLog } = await import('./compose-probes.ts');
       await withLog(context, topics, async () => undefined);
@@ -84,6 +101,7 @@ export function sitePaths({ dataDirectory, environment }: Settings): SitePaths {
     cacheFile: own.cacheFile,
     tokenFile: own.tokenFile,
     releases: join(dataDirectory, 'releases'),
+    cache: cacheDirectory(),
     operations: join(own.root, 'operations'),
   };
 }

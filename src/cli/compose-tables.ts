@@ -5,9 +5,9 @@ import { openTableReader, openTables } from '../adapters/tables/sqlite-tables.ts
 import type { OpenTables } from '../adapters/tables/table-store.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
-import { MillraceError } from '../core/errors.ts';
 import type { QueryRunner, TableReader } from '../core/ports.ts';
 import type { EnvironmentPaths } from './data-directory.ts';
+import { refuseFindings } from './refuse-findings.ts';
 
 /** Where an environment's tables are. */
 interface TablesPlace {
@@ -49,17 +49,14 @@ export async function checkConfiguredPostgres(config: Config): Promise<PostgresC
   return checkPostgres(postgresOf(config), { queriesMax: config['query.concurrentMax'] });
 }
 
-/** Says what is wrong with PostgreSQL before anything is changed in it; what is only unwise `doctor` tells. */
-async function needPostgres(config: Config): Promise<void> {
-  const { version, findings } = await checkConfiguredPostgres(config);
-  const [first] = findings.filter(({ severity }) => severity === 'error');
-  if (first === undefined) return;
-  const { code, problem, remedy } = first;
-  throw new MillraceError(code, `${version} at ${config['postgres.host']}: ${problem}`, { remedy });
+/** Throws what is wrong with PostgreSQL, by name; resolves with its version. What is only unwise `doctor` tells. */
+export async function needPostgres(config: Config): Promise<string> {
+  const found = await checkConfiguredPostgres(config);
+  return refuseFindings(`${config['postgres.host']}:${config['postgres.port']}`, found);
 }
 
 /** Where PostgreSQL is and who asks. */
-function postgresOf(config: Config): PostgresOptions {
+export function postgresOf(config: Config): PostgresOptions {
   return {
     host: config['postgres.host'],
     port: config['postgres.port'],

@@ -5,8 +5,7 @@ import { createLogger, type Logger } from '../observability/logger.ts';
 import type { Layout } from '../runtime/segments.ts';
 import { openEmbeddedParts } from './compose-embedded.ts';
 import { composeLayout, describeJobs } from './compose-jobs.ts';
-
-import { openServers } from './compose-servers.ts';
+import { locateServers } from './compose-servers.ts';
 import { type EnvironmentPaths, prepareDataDirectory } from './data-directory.ts';
 import type { PartsSettings, PipelineParts, PipelineSettings } from './pipeline-parts.ts';
 
@@ -36,10 +35,7 @@ export async function openPipeline(settings: PipelineSettings): Promise<Pipeline
     const owner = await takeOwnership(paths.root);
     onClose(async () => owner.release());
     print(`data    ${paths.root}`);
-    const servers = await openServers(settings);
-    onClose(() => servers.stop());
-    const { config } = servers;
-
+    const config = await locateServers(settings);
     const jobs = describeJobs(config);
     const layout = composeLayout(jobs, config);
     const { openParts } = await partsOf(config);

@@ -66,6 +66,7 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
     does: 'take a Bootstrap or Provision operation back; refused where it holds data or is served',
     options: [
       ['--plan', 'only say what would be taken back'],
+      ['--remove-data', 'take the data of a server on this machine with it, and the secrets that open it'],
       ['--as <name>', "name for the receipts, beside the OS user's"],
     ],
     examples: ['millrace undo Provision/local/DataPipeline/Redis --plan', 'millrace undo Provision/Redis'],

@@ -1,11 +1,10 @@
 import { describe } from 'node:test';
-import { startServers } from '../servers/servers.ts';
+import { missingFor } from '../servers/servers.ts';
 import { goldenMissing } from './golden-data.ts';
 import { testGoldenBatches, testOtherInputs } from './golden-run.ts';
 
-// Brought up once here for what it says where this machine lacks something; each run has servers of its own.
-const tried = await startServers(['redis', 'postgres', 'kafka']);
-const skip = 'skip' in tried ? tried.skip : goldenMissing;
+// Each run has servers of its own.
+const skip = (await missingFor('redis', 'postgres', 'kafka')) || goldenMissing;
 
 describe('golden run on Kafka, Redis and PostgreSQL', { skip }, () =>
   testGoldenBatches({ environment: 'services', sets: [] }),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../src/config/options.ts';
-import { bringUpServers } from '../../src/operations/provision/servers.ts';
+import { bringUpServers } from '../servers/bring-up.ts';
 import { startServers } from '../servers/servers.ts';
 import { anEvent, createRandom, type Load, startLoad } from './load.ts';
 import { Millrace, ROOT } from './millrace.ts';

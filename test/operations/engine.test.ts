@@ -38,7 +38,7 @@ class World {
       schemasDigest: 's',
       node: process.version,
     };
-    this.scope = { environment: 'local', config, release, site, jobs: [] };
+    this.scope = { environment: 'local', config, release, site, jobs: [], removesData: false };
     let lastId = 0;
     this.deps = {
       operations: operations(this),

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Config } from '../../src/config/options.ts';
 import kafka39 from '../../src/operations/provision/kafka-3.9.2.lock.json' with { type: 'json' };
 import kafka43 from '../../src/operations/provision/kafka-4.3.1.lock.json' with { type: 'json' };
-import { planServers } from '../../src/operations/provision/servers.ts';
+import { planServers } from '../servers/bring-up.ts';
 import { wanting } from '../servers/servers.ts';
 import { applyAll, DONE, due, memoryServers } from './memory-servers.ts';
 
@@ -43,6 +43,10 @@ function kafkaHost(overrides: Partial<Config> = {}) {
   const setting = memoryServers({ ...wanting('kafka'), 'kafka.clientFolder': '/client', ...overrides });
   const { host } = setting;
   const formats: string[] = [];
+  // Before anything is recorded as a change: a client that the operator has built.
+  void host.makeFolder('/client', { mode: 0o755 });
+  void host.put('/client/package.json', '{}', { mode: 0o644 });
+  host.changes.length = 0;
   host.digest = async path => DIGESTS.get(basename(path)) ?? 'another';
   host.commands.set('mvn', (_argv, { cwd = '' }) => {
     const jars = cwd.includes('kafka-3.9.2') ? kafka39.jars : kafka43.jars;
@@ -83,7 +87,7 @@ test('a plan changes nothing; applied, it is empty', async () => {
   assert.deepEqual(host.changes, []);
   assert.deepEqual(
     steps,
-    ['ports', 'software', 'folder', 'logging', 'config-1', 'format', 'start'].map(step => `kafka ${step}`),
+    ['software', 'folder', 'logging', 'config-1', 'format', 'start'].map(step => `kafka ${step}`),
   );
   assert.deepEqual(await applyAll(context), steps);
   assert.deepEqual(await due(context), []);
@@ -116,7 +120,7 @@ test('one broker that was killed is one to start', async () => {
   await applyAll(context);
   host.kill('kafka-3');
   host.answers.delete(BASE + 2);
-  const [plan] = await planServers(context);
+  const [, plan] = await planServers(context);
   assert.deepEqual(
     plan!.observed.map(({ step, before, after }) => [step, before, after]),
     [['start', 'kafka-3 failed: it was ended by SIGKILL', 'running']],
@@ -135,7 +139,7 @@ test('an edit by hand is shown and put back', async () => {
   const path = join(FOLDER, 'kafka-1.properties');
   const text = Buffer.from((await host.read(path))!).toString();
   await host.put(path, text.replace('min.insync.replicas=1\n', ''), { mode: 0o600 });
-  const [plan] = await planServers(context);
+  const [, plan] = await planServers(context);
   assert.deepEqual(
     plan!.observed.map(({ step, before, after }) => [step, before, after]),
     [['config-1', '(no such line)', 'min.insync.replicas=1']],

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { MemoryHost } from '../../src/adapters/host/memory-host.ts';
 import type { Config } from '../../src/config/options.ts';
-import { planServers, type ServersContext } from '../../src/operations/provision/servers.ts';
+import { portsPart, type ServersContext } from '../../src/operations/provision/servers.ts';
+import { planServers } from '../servers/bring-up.ts';
 import { configWith } from '../servers/servers.ts';
 
 /** What a command that has nothing to say answers. */
@@ -16,9 +17,8 @@ export function memoryServers(
     host,
     config: configWith({ 'host.portBase': 21_000, ...overrides }),
     environment: 'test',
-    dataDirectory: '/srv/data',
-    cacheDirectory: '/srv/cache',
-    progress: () => undefined,
+    root: '/srv/data/test',
+    cache: '/srv/cache',
   };
   return { host, context };
 }
@@ -26,10 +26,16 @@ export function memoryServers(
 /** Applies all that is due, as a run does, but without asking the servers, which do not exist. */
 export async function applyAll(context: ServersContext): Promise<readonly string[]> {
   const applied: string[] = [];
-  const signal = new AbortController().signal;
-  for (const { server, steps } of await planServers(context)) {
+  const how = {
+    host: context.host,
+    progress: () => undefined,
+    signal: new AbortController().signal,
+  };
+  const plans = await planServers(context);
+  await (await portsPart(context))?.apply(how);
+  for (const { server, steps } of plans) {
     for (const step of steps) {
-      await step.apply({ host: context.host, progress: () => undefined, signal });
+      await step.apply(how);
       applied.push(`${server.name} ${step.step}`);
     }
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { MemoryHost } from '../../src/adapters/host/memory-host.ts';
 import type { Config } from '../../src/config/options.ts';
-import { planServers } from '../../src/operations/provision/servers.ts';
+import { planServers } from '../servers/bring-up.ts';
 import { wanting } from '../servers/servers.ts';
 import { applyAll, DONE, due, memoryServers } from './memory-servers.ts';
 
@@ -54,7 +54,7 @@ async function postgresHost(user: string, overrides: Partial<Config> = {}) {
 }
 
 const STEPS = [
-  ...['ports', 'folder', 'admin-secret', 'secret', 'passwords', 'cluster'],
+  ...['folder', 'admin-secret', 'secret', 'passwords', 'cluster'],
   ...['config', 'access', 'start', 'role'],
 ];
 

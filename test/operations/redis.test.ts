@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planServers } from '../../src/operations/provision/servers.ts';
+import { portsPart } from '../../src/operations/provision/servers.ts';
+import { planServers } from '../servers/bring-up.ts';
 import { wanting } from '../servers/servers.ts';
 import { applyAll, DONE, due, memoryServers, sha256 } from './memory-servers.ts';
 
@@ -37,7 +38,7 @@ test('a plan changes nothing; applied, it is empty', async () => {
   assert.deepEqual(host.changes, []);
   assert.deepEqual(
     steps,
-    ['ports', 'software', 'folder', 'secret', 'users', 'config', 'start'].map(step => `redis ${step}`),
+    ['software', 'folder', 'secret', 'users', 'config', 'start'].map(step => `redis ${step}`),
   );
   assert.deepEqual(await applyAll(context), steps);
   assert.deepEqual(await due(context), []);
@@ -90,7 +91,12 @@ test('another port means another start, and the block is remembered', async () =
   await applyAll(context);
   host.answers.clear();
   const moved = { ...context, config: { ...context.config, 'host.portBase': 22_000 } };
-  assert.deepEqual(await due(moved), ['redis ports', 'redis config', 'redis start']);
+  assert.deepEqual(await due(moved), ['redis config', 'redis start']);
+  const ports = await portsPart(moved);
+  assert.deepEqual(await ports?.observe(host), {
+    before: 'ports 21000 to 21031',
+    after: 'ports 22000 to 22031',
+  });
   const picked = { ...context, config: { ...context.config, 'host.portBase': 0 } };
   assert.deepEqual(await due(picked), []);
   await host.put('/srv/data/test/ports.json', '{', { mode: 0o600 });

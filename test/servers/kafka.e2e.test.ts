@@ -4,23 +4,19 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../src/config/options.ts';
-import {
-  bringUpServers,
-  planServers,
-  type ServersContext,
-  stopServers,
-} from '../../src/operations/provision/servers.ts';
-import { serversContext, wanting } from './servers.ts';
+import { stopServers } from '../../src/operations/provision/servers.ts';
+import { bringUpServers, planServers } from './bring-up.ts';
+import { serversContext, type TestContext, wanting } from './servers.ts';
 
 const STEP_MS_MAX = 600_000;
 
 /** The steps that are due, `server step`. */
-async function due(context: ServersContext): Promise<readonly string[]> {
+async function due(context: TestContext): Promise<readonly string[]> {
   const plans = await planServers(context);
   return plans.flatMap(({ server, steps }) => steps.map(({ step }) => `${server.name} ${step}`));
 }
 
-async function stopAll(context: ServersContext): Promise<void> {
+async function stopAll(context: TestContext): Promise<void> {
   const plans = await planServers(context);
   await stopServers(
     context.host,
@@ -29,14 +25,14 @@ async function stopAll(context: ServersContext): Promise<void> {
 }
 
 /** Ends a process at once, and waits until the host has noticed. */
-async function kill({ host }: ServersContext, name: string): Promise<void> {
+async function kill({ host }: TestContext, name: string): Promise<void> {
   process.kill((await host.process(name)).pid!, 'SIGKILL');
   while ((await host.process(name)).state === 'running') await delay(10);
 }
 
-/** The servers alone: the client takes minutes to build, and nothing here uses it. */
-async function open(overrides: Partial<Config>): Promise<ServersContext> {
-  const context = await serversContext({ ...wanting('kafka'), ...overrides, 'kafka.clientFolder': 'none' });
+/** The client comes with them: built once, it lies in the cache. */
+async function open(overrides: Partial<Config>): Promise<TestContext> {
+  const context = await serversContext({ ...wanting('kafka'), ...overrides });
   after(() => stopAll(context));
   return context;
 }

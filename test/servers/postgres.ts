@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { PostgresOptions } from '../../src/adapters/tables/postgres-connection.ts';
-import { bringUpServers } from '../../src/operations/provision/servers.ts';
+import { bringUpServers } from './bring-up.ts';
 import { startServers, type TestServers } from './servers.ts';
 
 type Row = Readonly<Record<string, unknown>>;

@@ -5,7 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { bringUpServers, planServers, stopServers } from '../../src/operations/provision/servers.ts';
+import { stopServers } from '../../src/operations/provision/servers.ts';
+import { bringUpServers, planServers } from './bring-up.ts';
 import { serversContext, wanting } from './servers.ts';
 
 const context = await serversContext(wanting('redis'));

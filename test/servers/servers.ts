@@ -6,18 +6,19 @@ import { composeHost } from '../../src/cli/compose-servers.ts';
 import { cacheDirectory } from '../../src/config/environment.ts';
 import { type Config, OPTIONS, type OptionKey } from '../../src/config/options.ts';
 import { MillraceError } from '../../src/core/errors.ts';
-import {
-  bringUpServers,
-  type RunningServers,
-  type ServersContext,
-  stopServers,
-} from '../../src/operations/provision/servers.ts';
+import { type ServersContext, stopServers } from '../../src/operations/provision/servers.ts';
+import { bringUpServers, planServers, type RunningServers } from './bring-up.ts';
 
 /** Servers that a test file has to itself. */
 export interface TestServers extends RunningServers {
-  readonly context: ServersContext;
+  readonly context: TestContext;
   /** The configuration with the servers' addresses, users and references to secrets in it. */
   readonly config: Config;
+}
+
+/** A context on a folder of its own. */
+export interface TestContext extends ServersContext {
+  readonly dataDirectory: string;
 }
 
 /** What each server takes in the configuration to be started on this machine. */
@@ -48,7 +49,7 @@ export function wanting(...servers: readonly (keyof typeof WANTED)[]): Partial<C
 export async function serversContext(
   overrides: Partial<Config>,
   stops: readonly (() => Promise<void>)[] = [],
-): Promise<ServersContext> {
+): Promise<TestContext> {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'millrace-servers-'));
   // Some servers run as another user inside it.
   await chmod(dataDirectory, 0o711);
@@ -59,11 +60,11 @@ export async function serversContext(
   const environment = 'test';
   return {
     host: composeHost(join(dataDirectory, environment)),
+    root: join(dataDirectory, environment),
+    cache: cacheDirectory(),
     config: configWith(overrides),
     environment,
     dataDirectory,
-    cacheDirectory: cacheDirectory(),
-    progress: () => undefined,
   };
 }
 
@@ -82,10 +83,22 @@ export async function startServers(
     stops.push(() => stopServers(context.host, running.servers));
     return { ...running, context, config: { ...context.config, ...running.bindings } };
   } catch (error) {
-    const isMissing = error instanceof MillraceError && MISSING.includes(error.code);
-    if (isMissing && process.env['MILLRACE_TEST_SERVERS'] !== 'required') {
-      return { skip: `needs ${servers.join(', ')}: ${error.why}. ${error.remedy}` };
-    }
-    throw error;
+    return { skip: skipReason(servers, error) };
   }
+}
+
+/** What this machine lacks for servers, as the reason to skip; false where they can be started. Starts none. */
+export async function missingFor(...servers: readonly (keyof typeof WANTED)[]): Promise<string | false> {
+  try {
+    await planServers(await serversContext(wanting(...servers)));
+    return false;
+  } catch (error) {
+    return skipReason(servers, error);
+  }
+}
+
+function skipReason(servers: readonly string[], error: unknown): string {
+  const isMissing = error instanceof MillraceError && MISSING.includes(error.code);
+  if (!isMissing || process.env['MILLRACE_TEST_SERVERS'] === 'required') throw error;
+  return `needs ${servers.join(', ')}: ${error.why}. ${error.remedy}`;
 }

@@ -3,7 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Host } from '../../src/core/host.ts';
-import { bringUpServers, planServers, stopServers } from '../../src/operations/provision/servers.ts';
+import { stopServers } from '../../src/operations/provision/servers.ts';
+import { bringUpServers, planServers } from './bring-up.ts';
 import { serversContext, wanting } from './servers.ts';
 
 /** Where the system has the servers; a host without them unpacks its own. */
@@ -18,7 +19,7 @@ test('servers that the system lacks are unpacked into the cache', { timeout: 600
   if ((await host.which('dpkg-deb')) === undefined) return context.skip('needs a Debian system');
   // A cache of its own: what is tested is the download.
   const cacheDirectory = join(made.dataDirectory, 'cache');
-  const servers = { ...made, host, cacheDirectory };
+  const servers = { ...made, host, cache: cacheDirectory };
   const { answers, servers: running } = await bringUpServers(servers);
   try {
     assert.match(answers.join('\n'), /^Redis 7\.0\.\d+ .*\nPostgreSQL 15\.\d+ /);

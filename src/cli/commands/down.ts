@@ -5,6 +5,7 @@ import type { StatusDocument } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { Operation } from '../../operations/engine/operation.ts';
 import type { Call } from '../call.ts';
+import { stopEnvironmentServers } from '../compose-servers.ts';
 import { askDocument, findServer, readServing } from '../http-client.ts';
 import { operationCall } from '../operation-call.ts';
 
@@ -13,17 +14,24 @@ const STOP_MS_MAX = 20_000;
 const LOOK_MS = 50;
 
 /**
- * `down`: asks the process that serves the data directory to drain and waits until it is gone. Exit 0 also
- * where nothing serves. A pid that a stale file names is never signalled: what listens there must first prove
- * with the data directory's token that it is the environment's server.
+ * `down`: asks the process that serves the data directory to drain and waits until it is gone, then stops the
+ * environment's servers on this machine, whoever started them; with paths only those. Exit 0 also where nothing runs.
+ * A pid that a stale file names is never signalled: what listens there must first prove with the data directory's
+ * token that it is the environment's server.
  */
 export async function down(call: Call): Promise<undefined> {
   const { output } = call;
   const { settings, config, operations, paths } = operationCall(call, call.args);
+  const { environment, dataDirectory } = settings;
   if (paths.length > 0) refuseEmbedded(operations, paths, config);
+  // What serves the environment needs every server of it: it drains first, whichever is to be stopped.
   const pid = await stopServing(settings);
-  output.document(pid === null ? { stopped: false } : { stopped: true, pid }, () =>
-    pid === null ? `Nothing serves ${settings.environment}.\n` : `Stopped ${settings.environment}.\n`,
+  const named = new Set(operations.map(({ name }) => name.toLowerCase()));
+  const isMeant = (name: string) => paths.length === 0 || named.has(name.replace(/-\d+$/, ''));
+  const servers = await stopEnvironmentServers({ config, environment, dataDirectory }, isMeant);
+  const stopped = [...(pid === null ? [] : [environment]), ...servers];
+  output.document({ stopped: stopped.length > 0, ...(pid === null ? {} : { pid }), servers }, () =>
+    stopped.length === 0 ? `Nothing serves ${environment}.\n` : `Stopped ${stopped.join(', ')}.\n`,
   );
 }
 

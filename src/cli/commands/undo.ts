@@ -14,7 +14,12 @@ export async function undo(call: Call): Promise<number> {
   if (operation === undefined || more.length > 0) {
     throw new MillraceError('ERR_USAGE', `undo takes one operation back, not ${called.operations.length}`);
   }
-  const opened = await openOperations({ ...called, as: call.text('as'), emit: event => tell(output, event) });
+  const opened = await openOperations({
+    ...called,
+    as: call.text('as'),
+    removesData: call.flag('removeData'),
+    emit: event => tell(output, event),
+  });
   if (call.flag('plan')) {
     const changes = await planUndo(operation, { scope: opened.scope });
     const document = { plan: [{ operation: called.paths[0], changes }], changes: changes.length };

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
+import { stopEnvironmentServers } from '../compose-servers.ts';
 import { operationCall } from '../operation-call.ts';
 
 /** What of an environment's folder is no data, and goes also with --keep-data. */
 const NOT_DATA = ['serving.json', 'operations/records', 'operations/unfinished', 'operations/runs'];
-const NOT_DATA_FILES = ['operations/topics.json'];
+const NOT_DATA_FILES = ['operations/topics.json', 'processes'];
 
 /**
  * `uninstall [--keep-data]`: removes an environment and, with the last of them, what they share. Touches only a
@@ -42,6 +43,7 @@ export async function uninstall(call: Call): Promise<undefined> {
   if (!call.flag('plan')) {
     // The lock's own folder goes last, when nobody else can have it.
     await locked(async () => {
+      await stopEnvironmentServers({ ...settings, config });
       for (const path of removed.filter(path => path !== paths.root)) await host.remove(path);
     });
     if (!keepsData) await host.remove(paths.root);

@@ -20,12 +20,16 @@ export async function up(call: Call): Promise<undefined> {
   const { serve } = await import('../serve.ts');
   const { startOperationsApi } = await import('../operations-process.ts');
   const { sendSamplesWhileServing } = await import('../send-sample.ts');
-  const release = await bringUp({ settings, config, print, signal: stopped.signal }).catch(error => {
+  const broughtUp = await bringUp({ settings, config, print, signal: stopped.signal }).catch(error => {
     // Cancelled as it was asked to; the next run goes on there.
     if (stopped.signal.aborted) return null;
     throw error;
   });
-  if (release === null || stopped.signal.aborted) return;
+  if (broughtUp === null) return;
+  if (stopped.signal.aborted) {
+    await broughtUp.stop();
+    return;
+  }
   if (call.flag('sample')) {
     void sendSamplesWhileServing(settings, { output, signal: stopped.signal });
   }
@@ -35,11 +39,12 @@ export async function up(call: Call): Promise<undefined> {
       environment: settings.environment,
       dataDirectory: settings.dataDirectory,
       print,
-      release,
+      release: broughtUp.release,
       operations: startOperationsApi(settings),
     });
   } finally {
     stopped.abort();
+    await broughtUp.stop();
   }
 }
 

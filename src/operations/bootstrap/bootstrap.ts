@@ -5,27 +5,37 @@ import type { Step } from '../../core/operation.ts';
 import { expectThat } from '../engine/expect.ts';
 import { defineUnit, type Operation, type Scope } from '../engine/operation.ts';
 import { BOOTSTRAP_PARAMETERS } from '../engine/parameters.ts';
+import { observeParts, planParts } from '../provision/part.ts';
+import { portsPart } from '../provision/servers.ts';
 
 interface Observed {
   readonly stamp: string | null;
   readonly data: FileState | undefined;
   readonly token: FileState | undefined;
+  /** Remembers the ports of servers here, where there are any. */
+  readonly ports: readonly Step[];
 }
 
 const DATA_MODE = 0o711;
 const TOKEN_MODE = 0o600;
 
 const embedded = defineUnit<Observed>({
-  async observe({ site: { host, paths } }) {
+  async observe(scope) {
+    const { host, paths } = scope.site;
     const stamp = await host.read(join(paths.data, 'format.json'));
     return {
       stamp: stamp === undefined ? null : Buffer.from(stamp).toString('utf8'),
       data: await host.stat(paths.data),
       token: await host.stat(paths.tokenFile),
+      ports: await portSteps(scope),
     };
   },
   exists: ({ stamp, token }) => stamp !== null || token !== undefined,
-  plan: (observed, scope) => [...dataSteps(observed, scope), ...tokenSteps(observed, scope)],
+  plan: (observed, scope) => [
+    ...dataSteps(observed, scope),
+    ...tokenSteps(observed, scope),
+    ...observed.ports,
+  ],
   report: ({ data }) => ({ owner: data?.owner ?? null }),
   verify,
   undo: async ({ token }, { site: { host, paths } }) =>
@@ -42,6 +52,14 @@ const embedded = defineUnit<Observed>({
         ],
   standIn: 'the user who runs it: nothing is installed and no login is needed on this machine',
 });
+
+/** Remembered before any server is set up: what is free then is not once they listen. */
+async function portSteps({ config, environment, site }: Scope): Promise<readonly Step[]> {
+  const { root, cache } = site.paths;
+  const part = await portsPart({ host: site.host, config, environment, root, cache });
+  if (part === undefined) return [];
+  return planParts([part], await observeParts(site.host, [part]));
+}
 
 function dataSteps({ stamp, data }: Observed, { site }: Scope): readonly Step[] {
   const file = join(site.paths.data, 'format.json');

@@ -6,6 +6,7 @@ import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
 import type { WantedTopic } from '../engine/site.ts';
 import { targetOf } from '../engine/targets.ts';
+import { brokerTopics } from './broker-topics.ts';
 
 /** Deploy/<env>/DataPipeline/KafkaSetup. */
 export const kafkaSetup: Operation = {
@@ -32,6 +33,8 @@ export const kafkaSetup: Operation = {
         return { topics: site.topics().length, ...(await site.probe('log')) };
       },
     }),
+    host: brokerTopics('host'),
+    external: brokerTopics('external'),
   },
 };
 

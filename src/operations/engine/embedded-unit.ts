@@ -24,8 +24,11 @@ export interface EmbeddedSpec {
   readonly artifacts?: readonly ArtifactName[];
   /** What else it stands for, by name. */
   readonly facts?: (scope: Scope) => JsonObject;
-  /** Looks for what else is to be done; reads only. The steps come before the record's. */
-  readonly steps?: (scope: Scope) => Promise<readonly Step[]>;
+  /**
+   * Looks for what else is to be done; reads only. The steps come before the record's. `isRecorded`: the record says
+   * that it was set up for just this configuration and release.
+   */
+  readonly steps?: (scope: Scope, isRecorded: boolean) => Promise<readonly Step[]>;
   /** Proves it on what the environment has. */
   readonly verify?: (scope: Scope) => Promise<JsonObject>;
   /** Proves it on an instance with data of its own; `operations.trial` switches that off. */
@@ -75,11 +78,9 @@ async function observe(spec: EmbeddedSpec, scope: Scope): Promise<Observed> {
   const folders = await Promise.all(
     (spec.folders?.(paths) ?? []).map(async path => ({ path, state: await host.stat(path) })),
   );
-  return {
-    folders,
-    record: await readRecord(spec, scope),
-    steps: (await spec.steps?.(scope)) ?? [],
-  };
+  const record = await readRecord(spec, scope);
+  const isRecorded = isWanted(record, wantedRecord(spec, scope));
+  return { folders, record, steps: (await spec.steps?.(scope, isRecorded)) ?? [] };
 }
 
 function folderSteps({ path, state }: Observed['folders'][number]): readonly Step[] {
@@ -122,9 +123,13 @@ function wantedRecord(spec: EmbeddedSpec, scope: Scope): JsonObject {
   };
 }
 
+function isWanted(found: JsonObject | null, wanted: JsonObject): boolean {
+  return JSON.stringify(found) === JSON.stringify(wanted);
+}
+
 function recordSteps(spec: EmbeddedSpec, found: JsonObject | null, scope: Scope): readonly Step[] {
   const wanted = wantedRecord(spec, scope);
-  if (found !== null && JSON.stringify(found) === JSON.stringify(wanted)) return [];
+  if (isWanted(found, wanted)) return [];
   const file = recordFile(spec, scope);
   return [
     {

@@ -17,6 +17,8 @@ export interface Scope {
   readonly site: Site;
   /** The jobs that are to be deployed; empty: all. */
   readonly jobs: readonly string[];
+  /** Whether undo takes data with it that it would leave otherwise. */
+  readonly removesData: boolean;
 }
 
 /** An operation on one target: what it observes, plans and verifies there. */
@@ -74,6 +76,32 @@ export function defineUnit<Observed>(spec: UnitSpec<Observed>): Unit {
     verify: scope => spec.verify(scope),
     missing: scope => spec.missing?.(scope) ?? [],
     standIn: spec.standIn ?? null,
+  };
+}
+
+/** One unit of several: their steps one after another, as one look and one verification. */
+export function joinUnits(...units: readonly Unit[]): Unit {
+  return {
+    async look(scope) {
+      const looks: Look[] = [];
+      for (const unit of units) looks.push(await unit.look(scope));
+      return {
+        exists: looks.some(({ exists }) => exists),
+        steps: looks.flatMap(({ steps }) => steps),
+        report: Object.assign({}, ...looks.map(({ report }) => report)),
+        undoSteps: async () => {
+          const steps = await Promise.all(looks.toReversed().map(one => one.undoSteps() ?? []));
+          return steps.flat();
+        },
+      };
+    },
+    async verify(scope) {
+      const seen: JsonObject[] = [];
+      for (const unit of units) seen.push(await unit.verify(scope));
+      return Object.assign({}, ...seen);
+    },
+    missing: scope => units.flatMap(unit => unit.missing(scope)),
+    standIn: null,
   };
 }
 

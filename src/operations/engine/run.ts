@@ -48,6 +48,7 @@ const AT_ONCE_MAX = 4;
 const READY_MS_MAX = 60_000;
 const LOOK_AGAIN_MS = 200;
 const LAST_LINES_MAX = 20;
+const SHOWN_LINES_MAX = 4;
 
 /**
  * Works a plan through, level by level; needs the lock of operations. A failure lets what has started finish,
@@ -269,7 +270,14 @@ export function eventsOf(operation: string, deps: RunDeps): Emit {
 
 /** `create the folder: absent → 0700`. */
 export function changeText({ what, before, after }: Change): string {
-  return `${what} (${before ?? 'absent'} → ${after ?? 'absent'})`;
+  return `${what} (${onOneLine(before)} → ${onOneLine(after)})`;
+}
+
+/** The lines of a file as part of a line: a few are shown, more are counted. */
+function onOneLine(text: string | null): string {
+  if (text === null) return 'absent';
+  const lines = text.split('\n');
+  return lines.length > SHOWN_LINES_MAX ? `${lines.length} lines` : lines.join(', ');
 }
 
 function refuseCancelled(signal: AbortSignal): void {

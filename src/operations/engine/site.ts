@@ -14,6 +14,8 @@ export interface SitePaths {
   readonly tokenFile: string;
   /** Releases of all environments, a folder each. */
   readonly releases: string;
+  /** Downloads and builds, shared by all data directories. */
+  readonly cache: string;
   /** What the engine and the operations remember. */
   readonly operations: string;
 }
@@ -37,6 +39,17 @@ export type Component =
 export interface WantedTopic {
   readonly topic: string;
   readonly partitions: number;
+}
+
+/** A server that others may run. */
+export type ExternalServer = 'kafka' | 'redis' | 'postgres';
+
+/** How a topic on the brokers differs from what the configuration wants; full name, texts as in a `Change`. */
+export interface TopicChange {
+  readonly kind: 'create' | 'partitions' | 'configs';
+  readonly topic: string;
+  readonly before: string | null;
+  readonly after: string;
 }
 
 /** Numbered schema changes by file name, in order. */
@@ -80,7 +93,21 @@ export interface Site {
   readonly host: Host;
   /** Topics as the configuration has them, in the order of the list. */
   topics(): readonly WantedTopic[];
-  /** Reads the ledger of migrations without changing or creating the file. */
+  /**
+   * Looks whether a server is reached, new enough, set up as it must be, and lets the pipeline's user do what it
+   * does; resolves with what it is. Throws the error that names what is wrong, with its remedy.
+   */
+  check(server: ExternalServer): Promise<JsonObject>;
+  /**
+   * What the brokers lack of the wanted topics; `isNew`: asks none, and plans for brokers that hold nothing. Throws
+   * ERR_REPLICAS_TOO_FEW, ERR_CONFIG_INVALID for fewer partitions than there are.
+   */
+  planTopics(isNew: boolean): Promise<readonly TopicChange[]>;
+  /** Makes the changes of one kind that are still due, or that of one topic. */
+  applyTopics(kind: TopicChange['kind'], topic?: string): Promise<void>;
+  /** Names of all schema changes, in order. */
+  knownMigrations(): readonly string[];
+  /** Reads the ledger of migrations without changing or creating anything. */
   migrations(): Promise<MigrationState>;
   /** Creates the database of the tables, without any table. */
   createDatabase(): Promise<void>;

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
+import type { Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
 import lock from './kafka-client-1.10.1.lock.json' with { type: 'json' };
 import type { Part } from './part.ts';
@@ -27,7 +28,9 @@ const DONE = 'complete.json';
  * The native client of Kafka, built once for the Node that runs and kept in the cache: it takes a compiler and
  * minutes, which an installation without Kafka never needs. The lock names every package with its digest.
  */
-export async function kafkaClient({ host, place }: ServerContext): Promise<Server> {
+export async function kafkaClient({ host, place, config }: ServerContext): Promise<Server> {
+  const configured = config['kafka.clientFolder'];
+  if (configured !== '') return configuredClient(configured);
   const { arch } = await host.facts();
   const folder = join(place.cache, 'kafka-client', `${VERSION}-node${process.versions.modules}-${arch}`);
   const client = join(folder, 'node_modules', PACKAGE);
@@ -45,16 +48,56 @@ export async function kafkaClient({ host, place }: ServerContext): Promise<Serve
     name: 'kafka-client',
     parts: [build],
     processes: [],
+    folder: null,
+    data: [],
+    secrets: [],
     async verify(from) {
-      const argv = [process.execPath, '-e', `require(${JSON.stringify(client)})`];
-      const { exitCode, stderr } = await from.exec(argv, { timeoutMs: LOAD_MS_MAX });
-      if (exitCode === 0) return `${PACKAGE} ${VERSION}`;
-      throw new MillraceError('ERR_CLIENT_MISSING', `${client} does not load: ${lastLines(stderr, 3)}`, {
-        remedy: `Remove ${folder} and run the command again: it is built anew.`,
-      });
+      await load(from, client, `Remove ${folder} and run the command again: it is built anew.`);
+      return `${PACKAGE} ${VERSION}`;
     },
     bindings: { 'kafka.clientFolder': client },
   };
+}
+
+/** A client that the operator has built: looked for, never touched. */
+function configuredClient(folder: string): Server {
+  const remedy =
+    `Install ${PACKAGE} ${VERSION} and set kafka.clientFolder to its folder, ` +
+    'or leave that empty: it is built once then.';
+  const part: Part = {
+    step: 'client',
+    what: `find ${PACKAGE} in ${folder}`,
+    async observe(host) {
+      if ((await host.stat(join(folder, 'package.json'))) !== undefined) return undefined;
+      throw new MillraceError('ERR_CLIENT_MISSING', `kafka.clientFolder ${folder} holds no package`, {
+        remedy,
+      });
+    },
+    async apply() {},
+  };
+  return {
+    name: 'kafka-client',
+    parts: [part],
+    processes: [],
+    folder: null,
+    data: [],
+    secrets: [],
+    async verify(host) {
+      await load(host, folder, remedy);
+      return `${PACKAGE} in ${folder}`;
+    },
+    bindings: {},
+  };
+}
+
+/** In a process of its own, as workers load it: it may bring one down. */
+async function load(host: Host, folder: string, remedy: string): Promise<void> {
+  const argv = [process.execPath, '-e', `require(${JSON.stringify(folder)})`];
+  const { exitCode, stderr } = await host.exec(argv, { timeoutMs: LOAD_MS_MAX });
+  if (exitCode === 0) return;
+  throw new MillraceError('ERR_CLIENT_MISSING', `${folder} does not load: ${lastLines(stderr, 3)}`, {
+    remedy,
+  });
 }
 
 /** Aside first, so that what has its name is whole; two at once end with the same. */

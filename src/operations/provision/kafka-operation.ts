@@ -1,7 +1,9 @@
 import { embeddedUnit } from '../engine/embedded-unit.ts';
-import type { Operation } from '../engine/operation.ts';
+import { externalUnit } from '../engine/external-unit.ts';
+import { joinUnits, type Operation } from '../engine/operation.ts';
 import { REMOTE_PARAMETERS } from '../engine/parameters.ts';
 import { targetOf } from '../engine/targets.ts';
+import { serverUnit } from './server-unit.ts';
 
 /** Provision/<env>/DataPipeline/Kafka. */
 export const kafka: Operation = {
@@ -20,5 +22,15 @@ export const kafka: Operation = {
       holds: ({ site }) => site.holds('log'),
       verify: ({ site }) => site.probe('log'),
     }),
+    host: serverUnit('kafka-client', 'kafka'),
+    external: joinUnits(
+      serverUnit('kafka-client'),
+      externalUnit({
+        record: 'Provision-Kafka',
+        component: 'log on brokers of others',
+        server: 'kafka',
+        sections: ['kafka'],
+      }),
+    ),
   },
 };

@@ -71,6 +71,9 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
       ),
     ],
     processes: names,
+    folder,
+    data: brokers.map(({ data }) => data),
+    secrets: [],
     verify: host => verify(host, cluster),
     bindings: {
       'kafka.brokers': brokers.map(({ port }) => `127.0.0.1:${port}`),

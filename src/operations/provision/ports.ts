@@ -44,10 +44,11 @@ export async function choosePorts(host: Host, root: string, configuredBase: numb
     part: {
       step: 'ports',
       what: 'remember the ports of the environment',
-      observe: async () =>
-        remembered === base
-          ? undefined
-          : { before: remembered === undefined ? null : blockText(remembered), after: blockText(base) },
+      async observe(observed) {
+        const now = rememberedBase(await readText(observed, file), file);
+        if (now === base) return undefined;
+        return { before: now === undefined ? null : blockText(now), after: blockText(base) };
+      },
       apply: async context => {
         if ((await context.host.stat(root)) === undefined) {
           await context.host.makeFolder(root, { mode: 0o711 });

@@ -1,7 +1,9 @@
 import { embeddedUnit } from '../engine/embedded-unit.ts';
+import { externalUnit } from '../engine/external-unit.ts';
 import type { Operation } from '../engine/operation.ts';
 import { PROVISION_PARAMETERS } from '../engine/parameters.ts';
 import { targetOf } from '../engine/targets.ts';
+import { serverUnit } from './server-unit.ts';
 
 /** Provision/<env>/DataPipeline/Postgres. */
 export const postgres: Operation = {
@@ -32,6 +34,13 @@ export const postgres: Operation = {
       files: paths => [paths.tablesFile, `${paths.tablesFile}-wal`, `${paths.tablesFile}-shm`],
       holds: ({ site }) => site.holds('database'),
       verify: ({ site }) => site.probe('database'),
+    }),
+    host: serverUnit('postgres'),
+    external: externalUnit({
+      record: 'Provision-Postgres',
+      component: 'tables in a PostgreSQL of others',
+      server: 'postgres',
+      sections: ['postgres'],
     }),
   },
 };

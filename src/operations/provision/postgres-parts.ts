@@ -32,7 +32,7 @@ export function reachPart(
         await checkEnterable(host, dirname(program), postgres.user);
       const closed = await closedFolders(host, ours);
       if (closed.length === 0) return undefined;
-      return { before: `closed: ${closed.join(', ')}`, after: 'rights 0711' };
+      return { before: `closed to ${postgres.user}`, after: 'rights 0711' };
     },
     async apply({ host }) {
       for (const folder of await closedFolders(host, ours)) await host.makeFolder(folder, { mode: 0o711 });

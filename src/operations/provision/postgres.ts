@@ -69,6 +69,9 @@ export async function postgresServer({ host, place, config }: ServerContext): Pr
       rolePart(postgres),
     ],
     processes: [NAME],
+    folder: postgres.folder,
+    data: [postgres.data],
+    secrets: [postgres.secretFile, postgres.adminSecretFile, postgres.passwordsFile],
     verify: from =>
       untilAnswered(from, { processes: [NAME], deadlineMs: READY_MS_MAX }, async () => {
         const { version } = await describeLogin(from, postgres);

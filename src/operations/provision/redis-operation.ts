@@ -1,7 +1,9 @@
 import { embeddedUnit } from '../engine/embedded-unit.ts';
+import { externalUnit } from '../engine/external-unit.ts';
 import type { Operation } from '../engine/operation.ts';
 import { PROVISION_PARAMETERS } from '../engine/parameters.ts';
 import { redisTarget } from '../engine/targets.ts';
+import { serverUnit } from './server-unit.ts';
 
 /** Provision/<env>/DataPipeline/Redis. */
 export const redis: Operation = {
@@ -27,6 +29,13 @@ export const redis: Operation = {
       async verify({ site }) {
         return { state: await site.probe('state'), cache: await site.probe('cache') };
       },
+    }),
+    host: serverUnit('redis'),
+    external: externalUnit({
+      record: 'Provision-Redis',
+      component: 'first sightings and master data on a Redis of others',
+      server: 'redis',
+      sections: ['state', 'cache', 'redis'],
     }),
   },
 };

@@ -89,6 +89,9 @@ export async function redisServer({ host, place, config }: ServerContext): Promi
       processPart('Redis', [process], async (from, _started, signal) => void (await verify(from, signal))),
     ],
     processes: [NAME],
+    folder,
+    data: [join(folder, 'data')],
+    secrets: [secretFile],
     verify,
     bindings: {
       'redis.host': '127.0.0.1',

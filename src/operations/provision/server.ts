@@ -27,6 +27,12 @@ export interface Server {
   readonly parts: readonly Part[];
   /** Names of its processes, in the order in which they start. */
   readonly processes: readonly string[];
+  /** The folder that is all its own, absolute; null where what it is lies in the cache alone. */
+  readonly folder: string | null;
+  /** What of that folder holds data: kept when the server is taken back. */
+  readonly data: readonly string[];
+  /** Files of secrets that open the data. */
+  readonly secrets: readonly string[];
   /**
    * Asks the running server as its users will, whatever the parts say; resolves with what it is and where.
    * Throws ERR_NOT_READY with the last lines of its log.

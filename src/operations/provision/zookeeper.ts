@@ -76,6 +76,9 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
       ),
     ],
     processes: [NAME],
+    folder,
+    data: [join(folder, 'data')],
+    secrets: [],
     verify,
     bindings: {},
   };

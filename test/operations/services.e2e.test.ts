@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runningServers } from '../../src/cli/compose-servers.ts';
+import { readSettings } from '../../src/config/environment.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { missingFor } from '../servers/servers.ts';
+import { ALL, CommandLine, endOf, fingerprint } from './command-line.ts';
+
+const TEST_MS_MAX = 600_000;
+const SERVICES = ['--env', 'services'];
+const ENV = { MILLRACE_OPERATIONS_TRIAL: 'off', MILLRACE_ENV: 'services' };
+
+// Says what this machine lacks, where it lacks something.
+const skip = await missingFor('redis', 'postgres', 'kafka');
+
+const line = new CommandLine();
+// PostgreSQL runs as another user in it.
+chmodSync(join(line.data, '..'), 0o711);
+const root = join(line.data, 'services');
+const config = join(root, 'servers/redis/redis.conf');
+
+after(async () => {
+  await line.run(['down', ...SERVICES]);
+  line.remove();
+});
+
+/** Names and pids of the servers that run. */
+async function running(): Promise<Readonly<Record<string, number>>> {
+  const settings = readSettings({ env: 'services', data: line.data }, {});
+  return Object.fromEntries(await runningServers({ ...settings, config: loadConfig(settings).config }));
+}
+
+/** What a plan has to do, `Operation step`. */
+async function due(): Promise<readonly string[]> {
+  const { plan } = await line.plan(...SERVICES);
+  return plan.flatMap(({ operation, changes }) =>
+    changes.map(({ step }) => `${operation.replace('/services/DataPipeline', '')} ${step}`),
+  );
+}
+
+/** Starts `up` and resolves when it serves. */
+async function up() {
+  const child = line.start(['up', '--port', '0', ...SERVICES], ENV);
+  const end = endOf(child);
+  while (!existsSync(join(root, 'serving.json'))) {
+    if (child.exitCode !== null) throw new Error((await end).stderr);
+    await delay(50);
+  }
+  return async () => {
+    const startMs = performance.now();
+    child.kill('SIGTERM');
+    const { status, stderr } = await end;
+    assert.equal(status, 0, stderr);
+    return performance.now() - startMs;
+  };
+}
+
+const PROCESSES = ['kafka-1', 'postgres', 'redis'];
+/** What brings stopped servers back; what is in the role can be seen only while the server runs. */
+const STARTS = [
+  'Provision/Kafka start',
+  'Provision/Postgres role',
+  'Provision/Postgres start',
+  'Provision/Redis start',
+];
+
+describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }, () => {
+  it('are planned without a trace, and done exactly as planned', async () => {
+    const planned = await line.plan(...SERVICES);
+    assert.equal(existsSync(line.data), false);
+    assert.ok(planned.plan.some(({ operation }) => operation === 'Deploy/services/DataPipeline/KafkaSetup'));
+    const { ended, summary } = await line.operate([...ALL, ...SERVICES], ENV);
+    assert.equal(ended.status, 0, ended.stdout.slice(-2000) + ended.stderr);
+    const sorted = (rows: readonly { operation: string }[]) =>
+      rows.toSorted((left, right) => (left.operation < right.operation ? -1 : 1));
+    const done = summary.receipts.map(({ operation, changes }) => ({ operation, changes }));
+    assert.deepEqual(sorted(done), sorted(planned.plan));
+    const { observed } = summary.receipts.find(({ operation }) => operation.endsWith('/Redis'))!;
+    assert.match(String(observed['redis']), /^Redis \d\S+ on 127\.0\.0\.1:\d+$/);
+  });
+
+  it('go on when the run has ended; the second one finds nothing to do and restarts none', async () => {
+    const before = await running();
+    assert.deepEqual(Object.keys(before).sort(), PROCESSES);
+    const { ended, summary } = await line.operate([...ALL, ...SERVICES], ENV);
+    assert.deepEqual([ended.status, summary.changes], [0, 0], ended.stdout);
+    assert.deepEqual(await running(), before);
+  });
+
+  it('are drifted where a file was edited by hand; the next run puts it back and restarts nothing', async () => {
+    const before = await running();
+    const text = readFileSync(config, 'utf8');
+    writeFileSync(config, text.replace('appendfsync everysec', 'appendfsync no'));
+    const { plan } = await line.plan(...SERVICES);
+    assert.deepEqual(
+      plan.flatMap(({ changes }) => changes.map(change => [change.step, change.before, change.after])),
+      [['config', 'appendfsync no', 'appendfsync everysec']],
+    );
+    const doctor = await line.run(['doctor', ...SERVICES], ENV);
+    assert.match(
+      doctor.stdout,
+      /Provision\/services\/DataPipeline\/Redis drifted[\s\S]*millrace run Provision/,
+    );
+    await line.operate([...ALL, ...SERVICES], ENV);
+    assert.equal(readFileSync(config, 'utf8'), text);
+    assert.deepEqual(await running(), before);
+    assert.deepEqual(await due(), []);
+  });
+
+  it('that up found running stay when it ends, and down stops them', async () => {
+    const before = await running();
+    const stop = await up();
+    assert.deepEqual(await due(), []);
+    await stop();
+    assert.deepEqual(await running(), before);
+    await line.run(['down', ...SERVICES]);
+    assert.deepEqual(await running(), {});
+  });
+
+  it('that are stopped are drift: just what starts them, planned without a trace', async () => {
+    const before = fingerprint(line.data);
+    assert.deepEqual((await due()).toSorted(), STARTS);
+    assert.deepEqual(fingerprint(line.data), before);
+  });
+
+  it('that up started are stopped with it, in 15 s after the drain; meanwhile a plan is empty', async () => {
+    const stop = await up();
+    assert.deepEqual(Object.keys(await running()).sort(), PROCESSES);
+    assert.deepEqual(await due(), []);
+    assert.ok((await stop()) < 30_000);
+    assert.deepEqual(await running(), {});
+  });
+
+  it('are taken back one by one: stopped, their files removed, their data kept unless asked', async () => {
+    await line.operate(['Provision/Redis', ...SERVICES], ENV);
+    const foreign = join(root, 'servers/mine');
+    mkdirSync(foreign);
+    const undone = await line.run(['undo', 'Provision/Redis', '--json', ...SERVICES], ENV);
+    assert.equal(undone.status, 0, undone.stdout + undone.stderr);
+    assert.deepEqual(await running(), {});
+    assert.equal(existsSync(config), false);
+    assert.ok(existsSync(join(root, 'servers/redis/data')) && existsSync(join(root, 'secrets/redis')));
+    const rest = await line.run(['undo', 'Provision/Redis', '--remove-data', '--json', ...SERVICES], ENV);
+    assert.equal(rest.status, 0, rest.stdout + rest.stderr);
+    assert.equal(existsSync(join(root, 'servers/redis')) || existsSync(join(root, 'secrets/redis')), false);
+    assert.ok(existsSync(foreign) && existsSync(join(root, 'servers/kafka')));
+  });
+});
