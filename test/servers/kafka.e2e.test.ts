@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../src/config/options.ts';
 import { stopServers } from '../../src/operations/provision/servers.ts';
@@ -31,10 +31,8 @@ async function kill({ host }: TestContext, name: string): Promise<void> {
 }
 
 /** The client comes with them: built once, it lies in the cache. */
-async function open(overrides: Partial<Config>): Promise<TestContext> {
-  const context = await serversContext({ ...wanting('kafka'), ...overrides });
-  after(() => stopAll(context));
-  return context;
+function open(overrides: Partial<Config>): Promise<TestContext> {
+  return serversContext({ ...wanting('kafka'), ...overrides });
 }
 
 describe('kafka by itself', { timeout: STEP_MS_MAX }, async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stopServers } from '../../src/operations/provision/servers.ts';
 import { bringUpServers, planServers } from './bring-up.ts';
@@ -13,10 +13,6 @@ const root = join(context.dataDirectory, 'test');
 const data = join(root, 'servers/postgres/data');
 
 const observed = async () => (await planServers(context))[0]!.observed;
-
-after(async () => {
-  for (const { server } of await planServers(context)) await stopServers(host, [server]);
-});
 
 /** Runs SQL as a role, through a psql of its own: the one beside the server. */
 async function query(sql: string, role = 'millrace') {

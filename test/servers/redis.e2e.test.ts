@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stopServers } from '../../src/operations/provision/servers.ts';
 import { bringUpServers, planServers } from './bring-up.ts';
@@ -17,10 +17,6 @@ const stepsDue = async () => {
   const [plan] = await planServers(context);
   return plan!.steps.map(({ step }) => step);
 };
-
-after(async () => {
-  for (const { server } of await planServers(context)) await stopServers(host, [server]);
-});
 
 /** Sends words as the pipeline's user and returns the replies as Redis wrote them. */
 async function ask(...commands: readonly string[]): Promise<string> {

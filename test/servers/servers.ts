@@ -6,7 +6,7 @@ import { composeHost } from '../../src/cli/compose-servers.ts';
 import { cacheDirectory } from '../../src/config/environment.ts';
 import { type Config, OPTIONS, type OptionKey } from '../../src/config/options.ts';
 import { MillraceError } from '../../src/core/errors.ts';
-import { type ServersContext, stopServers } from '../../src/operations/provision/servers.ts';
+import { describeServers, type ServersContext, stopServers } from '../../src/operations/provision/servers.ts';
 import { bringUpServers, planServers, type RunningServers } from './bring-up.ts';
 
 /** Servers that a test file has to itself. */
@@ -43,29 +43,29 @@ export function wanting(...servers: readonly (keyof typeof WANTED)[]): Partial<C
 }
 
 /**
- * A context on this machine with an empty data directory of its own, which goes away when the test file ends.
- * @param stops  called before it goes away, in order: hooks of a file run in the order in which they were set
+ * A context on this machine with an empty data directory of its own. When the test file ends, the servers that were
+ * started in it are stopped and the directory goes away: one hook, because hooks run in the order they were set.
  */
-export async function serversContext(
-  overrides: Partial<Config>,
-  stops: readonly (() => Promise<void>)[] = [],
-): Promise<TestContext> {
+export async function serversContext(overrides: Partial<Config>): Promise<TestContext> {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'millrace-servers-'));
   // Some servers run as another user inside it.
   await chmod(dataDirectory, 0o711);
-  after(async () => {
-    for (const stop of stops) await stop();
-    await rm(dataDirectory, { recursive: true, force: true });
-  });
   const environment = 'test';
-  return {
-    host: composeHost(join(dataDirectory, environment)),
-    root: join(dataDirectory, environment),
+  const root = join(dataDirectory, environment);
+  const context = {
+    host: composeHost(root),
+    root,
     cache: cacheDirectory(),
     config: configWith(overrides),
     environment,
     dataDirectory,
   };
+  after(async () => {
+    const hasStarted = (await context.host.stat(join(root, 'processes'))) !== undefined;
+    if (hasStarted) await stopServers(context.host, await describeServers(context));
+    await rm(dataDirectory, { recursive: true, force: true });
+  });
+  return context;
 }
 
 /**
@@ -76,11 +76,9 @@ export async function startServers(
   servers: readonly (keyof typeof WANTED)[],
   overrides: Partial<Config> = {},
 ): Promise<TestServers | { readonly skip: string }> {
-  const stops: (() => Promise<void>)[] = [];
-  const context = await serversContext({ ...wanting(...servers), ...overrides }, stops);
+  const context = await serversContext({ ...wanting(...servers), ...overrides });
   try {
     const running = await bringUpServers(context);
-    stops.push(() => stopServers(context.host, running.servers));
     return { ...running, context, config: { ...context.config, ...running.bindings } };
   } catch (error) {
     return { skip: skipReason(servers, error) };
