@@ -31,6 +31,7 @@ export interface Load {
   abandon(): void;
 }
 
+/** Events of a batch where a test names none. */
 const EVENTS_PER_BATCH = 10;
 const SENDERS = 4;
 
@@ -38,23 +39,25 @@ const SENDERS = 4;
  * Sends batches until stopped, each again and again until it is acknowledged, as an SDK does: what was stored
  * but never acknowledged comes a second time and must be recognised.
  */
-export function startLoad(millrace: Millrace, seed: number): Load {
+export function startLoad(millrace: Millrace, seed: number, batchEvents = EVENTS_PER_BATCH): Load {
   const random = createRandom(seed);
   const valid = new Set<string>();
   const invalid = new Set<string>();
   const repeated = new Set<string>();
   const counts = { batches: 0, resends: 0, next: 0 };
   let isStopping = false;
+  let earlier: string | undefined;
   const abandoned = new AbortController();
 
   async function sender(): Promise<void> {
     while (!isStopping) {
-      const batch = makeBatch(`${seed}-${counts.next++}`, random, [...valid].at(-1));
+      const batch = makeBatch(`${seed}-${counts.next++}`, random, { count: batchEvents, earlier });
       await sendUntilAcknowledged(millrace, batch.body, () => {
         abandoned.signal.throwIfAborted();
         counts.resends += 1;
       });
       for (const mid of batch.valid) valid.add(mid);
+      earlier = batch.valid.at(-1) ?? earlier;
       for (const mid of batch.invalid) invalid.add(mid);
       for (const mid of batch.repeated) repeated.add(mid);
       counts.batches += 1;
@@ -88,11 +91,15 @@ export function anEvent(mid: string, edata: JsonObject): JsonObject {
   };
 }
 
-function makeBatch(id: string, random: () => number, earlier: string | undefined) {
+function makeBatch(
+  id: string,
+  random: () => number,
+  { count, earlier }: { readonly count: number; readonly earlier: string | undefined },
+) {
   const valid: string[] = [];
   const invalid: string[] = [];
   const repeated: string[] = [];
-  const events = Array.from({ length: EVENTS_PER_BATCH }, (_, i) => {
+  const events = Array.from({ length: count }, (_, i) => {
     const mid = `${id}-${i}`;
     const edata = { type: 'view', pageid: 'home', uri: '/home' };
     if (random() < 0.1) {

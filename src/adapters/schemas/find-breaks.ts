@@ -260,22 +260,18 @@ function compareRest(rules: Rules, newer: JsonObject, place: Place): Breaks {
     const isGone = rulesOfField(rules, name) !== undefined;
     return isGone ? breakAt(within(place, name), 'is no longer a field that the schema knows') : NONE;
   });
-  if (rules.some(rule => isClosed(rule, newer))) return breaks;
+  // What is left has names that neither lists; an older rule speaks of all of them where its patterns match none.
+  const others = rules.filter(rule => matchesNoMore(rule, newer)).map(rule => rule['additionalProperties']);
+  if (others.includes(false)) return breaks;
   if (rest === false)
     return [...breaks, ...breakAt(place, 'is closed now: fields that are not listed were accepted')];
-  // A rule with patterns says nothing of the names that these match.
-  const others = rules.filter(rule => schemasIn(rule, 'patternProperties').length === 0);
-  const older = others.map(rule => rule['additionalProperties']).filter(isObject);
-  return [...breaks, ...compare(older, rest, within(place, '*'))];
+  return [...breaks, ...compare(others.filter(isObject), rest, within(place, '*'))];
 }
 
-/** Whether an older rule leaves no field but those it lists and those the newer rule matches by pattern. */
-function isClosed(rule: JsonObject, newer: JsonObject): boolean {
+/** Whether the newer rule names by pattern whatever the older one does. */
+function matchesNoMore(older: JsonObject, newer: JsonObject): boolean {
   const patterns = schemasIn(newer, 'patternProperties').map(([pattern]) => pattern);
-  return (
-    rule['additionalProperties'] === false &&
-    schemasIn(rule, 'patternProperties').every(([pattern]) => patterns.includes(pattern))
-  );
+  return schemasIn(older, 'patternProperties').every(([pattern]) => patterns.includes(pattern));
 }
 
 function compareDependencies(rules: Rules, newer: JsonObject, place: Place): Breaks {
