@@ -14,6 +14,18 @@ export const STORE_CONTRACT: Readonly<Record<string, (tables: TableStore & Archi
       assert.equal(await tables.expire(1000, 10), 1);
     },
 
+    'new rows among known ones are taken, again and again': async tables => {
+      const some = (from: number, to: number) =>
+        Array.from({ length: to - from }, (_, i) => rowAt(from + i, from + i));
+      await tables.insert(some(0, 10));
+      await tables.insert(some(5, 15));
+      await tables.insert(some(12, 20));
+      await tables.insert(some(20, 30));
+      await tables.insert(some(30, 40));
+      await tables.insert(some(0, 41));
+      assert.equal(await tables.expire(1000, 1000), 41);
+    },
+
     'they take a row that comes twice in one call, and no rows at all': async tables => {
       await tables.insert([rowAt(0, 10), rowAt(0, 10)]);
       await tables.insert([]);
