@@ -1,37 +1,44 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { applyMigrations } from '../../src/adapters/tables/migrate.ts';
+import { Worker } from 'node:worker_threads';
+import { migrationNames } from '../../src/adapters/tables/migrate.ts';
 import { openSqliteDatabase } from '../../src/adapters/tables/sqlite-database.ts';
-import { MillraceError } from '../../src/core/errors.ts';
+import { SCHEMA_CONTRACT } from '../sinks/schema-contract.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-migrations-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-describe('migrations', () => {
-  it('4: one that fails halfway leaves the version, names the statement, and begins there again', async () => {
-    writeFileSync(join(directory, '0001-one.sql'), 'CREATE TABLE one (a TEXT);\n');
-    const broken = '-- Two; with a remark.\nCREATE TABLE two (a TEXT);\nCREATE TABLE\n  one (b TEXT);\n';
-    writeFileSync(join(directory, '0002-two.sql'), broken);
-    const database = openSqliteDatabase(join(directory, 'tables.sqlite'), { isReadOnly: false });
-    const names = async () =>
-      (await database.all('SELECT name FROM migrations ORDER BY number', [])).map(row => row['name']);
-    await assert.rejects(applyMigrations(database, 1, { directory }), (error: unknown) => {
-      assert.ok(error instanceof MillraceError);
-      assert.match(
-        error.why,
-        /^0002-two\.sql: .*already exists.*at the statement:\nCREATE TABLE\n {2}one \(b TEXT\);$/s,
-      );
-      return true;
+describe('schema changes in sqlite', () => {
+  for (const [index, [claim, check]] of Object.entries(SCHEMA_CONTRACT).entries()) {
+    const file = join(directory, `${index}.sqlite`);
+    it(claim, () => check(() => openSqliteDatabase(file, { isReadOnly: false })));
+  }
+
+  // In threads, since a connection that waits for another holds its thread up.
+  it('who starts at once with others makes each change once', async () => {
+    const file = join(directory, 'shared.sqlite');
+    const modules = new URL('../../src/adapters/tables/', import.meta.url).href;
+    const code = `
+      Promise.all(['sqlite-database', 'migrate'].map(name => import('${modules}' + name + '.ts')))
+        .then(async ([{ openSqliteDatabase }, { applyMigrations }]) => {
+          const database = openSqliteDatabase(${JSON.stringify(file)}, { isReadOnly: false });
+          await applyMigrations(database, 1);
+          await database.close();
+        });`;
+    const ended = Array.from({ length: 4 }, () => {
+      const worker = new Worker(code, { eval: true });
+      return new Promise((resolve, reject) => worker.on('error', reject).on('exit', resolve));
     });
-    assert.deepEqual(await names(), ['0001-one.sql']);
-    const tables = await database.all("SELECT name FROM sqlite_master WHERE name = 'two'", []);
-    assert.deepEqual(tables, [], 'nothing of the failed change stays');
-    writeFileSync(join(directory, '0002-two.sql'), broken.replace('one (b', 'three (b'));
-    await applyMigrations(database, 2, { directory });
-    assert.deepEqual(await names(), ['0001-one.sql', '0002-two.sql']);
+    assert.deepEqual(await Promise.all(ended), [0, 0, 0, 0]);
+    const database = openSqliteDatabase(file, { isReadOnly: true });
+    const rows = await database.all('SELECT name FROM migrations ORDER BY number', []);
+    assert.deepEqual(
+      rows.map(({ name }) => name),
+      migrationNames(),
+    );
     await database.close();
   });
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { openMemoryLog } from '../../src/adapters/log/memory-log.ts';
 import type { PostgresOptions } from '../../src/adapters/tables/postgres-connection.ts';
+import { connectPostgres } from '../../src/adapters/tables/postgres-database.ts';
 import { openPostgresReader, openPostgresTables } from '../../src/adapters/tables/postgres-tables.ts';
 import { decodeText, encodeText } from '../../src/adapters/tables/postgres-text.ts';
 import { MillraceError } from '../../src/core/errors.ts';
@@ -14,6 +15,7 @@ import { READABLE_RELATIONS, RELATIONS, type TableRow } from '../../src/core/rel
 import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
 import { startPostgres } from '../servers/postgres.ts';
 import { READER_CONTRACT } from './reader-contract.ts';
+import { SCHEMA_CONTRACT } from './schema-contract.ts';
 import {
   append,
   atEnd,
@@ -52,6 +54,12 @@ function openReader(t: TestContext, options: PostgresOptions) {
 describe('tables in postgresql', { skip }, () => {
   for (const [claim, check] of Object.entries(STORE_CONTRACT)) {
     it(claim, async t => check(await openTables(t, await server.createDatabase())));
+  }
+  for (const [claim, check] of Object.entries(SCHEMA_CONTRACT)) {
+    it(claim, async () => {
+      const options = await server.createDatabase();
+      await check(() => connectPostgres(options, 'writer'));
+    });
   }
   for (const [claim, check] of Object.entries(READER_CONTRACT)) {
     it(claim, async t => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
@@ -12,12 +13,18 @@ const LEDGER = `
     name TEXT NOT NULL,
     applied_at BIGINT NOT NULL,
     PRIMARY KEY (number)
+  );
+  CREATE TABLE IF NOT EXISTS migration_digests (
+    number INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (number)
   )`;
 
 /**
  * Applies the schema changes that the database lacks, in order, each in a transaction of its own with its line
  * in the ledger; of processes that start at once each change is made by one, the others wait. Throws
- * ERR_DATA_FORMAT where the database knows changes that this version does not.
+ * ERR_DATA_FORMAT where the database knows changes that this version does not, or knows one of them otherwise: what
+ * was applied is never edited, what follows relies on it.
  */
 export async function applyMigrations(
   database: SqlSchemaOwner,
@@ -62,17 +69,50 @@ async function applyNext(session: SchemaSession, next: NextMigration): Promise<b
     const why = `the tables are at schema change ${applied}, this version knows ${known.length}`;
     throw new MillraceError('ERR_DATA_FORMAT', why);
   }
+  await checkApplied(session, next, applied);
   const name = wanted[applied];
   if (name === undefined) return false;
   for (const statement of statementsOf(readFileSync(path.join(directory, name), 'utf8'))) {
     await runStatement(session, name, statement);
   }
+  await insertDigest(session, { number: applied + 1, sha256: digestOf(directory, name) });
   await session.all('INSERT INTO migrations (number, name, applied_at) VALUES (?, ?, ?) RETURNING number', [
     applied + 1,
     name,
     nowMs,
   ]);
   return true;
+}
+
+/** Refuses a change that is another file now than when it was applied; a ledger without digests is given them. */
+async function checkApplied(session: SchemaSession, next: NextMigration, applied: number): Promise<void> {
+  const rows = await session.all('SELECT number, sha256 FROM migration_digests', []);
+  const digests = new Map(rows.map(row => [Number(row.number), String(row.sha256)]));
+  for (const [at, name] of next.known.slice(0, applied).entries()) {
+    const sha256 = digestOf(next.directory, name);
+    const before = digests.get(at + 1);
+    if (before === undefined) await insertDigest(session, { number: at + 1, sha256 });
+    else if (before !== sha256) {
+      const why = `the schema change ${name} was applied with another content (SHA-256 ${before.slice(0, 12)}…)`;
+      throw new MillraceError('ERR_DATA_FORMAT', why, {
+        remedy: 'Use the release that has it as it was; a further change of the schema is a file of its own.',
+      });
+    }
+  }
+}
+
+async function insertDigest(
+  session: SchemaSession,
+  { number, sha256 }: { readonly number: number; readonly sha256: string },
+): Promise<void> {
+  const sql = 'INSERT INTO migration_digests (number, sha256) VALUES (?, ?) RETURNING number';
+  await session.all(sql, [number, sha256]);
+}
+
+/** Line ends do not count: a checkout may change them. */
+function digestOf(directory: string, name: string): string {
+  const text = readFileSync(path.join(directory, name), 'utf8').replaceAll('\r\n', '\n');
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** Says which statement of which change failed; nothing of the change stays. */

@@ -93,7 +93,9 @@ function readFacts(options: PostgresOptions): Promise<Facts> {
   return withClient(options, { statementMsMax: CHECK_MS_MAX, isReadOnly: false }, async client => {
     const { rows } = await client.query(FACTS_SQL);
     const [row] = rows;
-    const foreign = await client.query(FOREIGN_SQL, [['migrations', ...READABLE_RELATIONS]]);
+    const foreign = await client.query(FOREIGN_SQL, [
+      ['migrations', 'migration_digests', ...READABLE_RELATIONS],
+    ]);
     const reader = await checkReader(client, options).catch(error => {
       if (error instanceof MillraceError) return error;
       throw error;
