@@ -92,7 +92,7 @@ test('a range has every record once, in order, on the date of its time', () => {
         expected.set(dateOf(timeMs), [...(expected.get(dateOf(timeMs)) ?? []), { offset, value }]);
         offset++;
       }
-      const parts = range.parts();
+      const parts = range.takeParts();
       assert.deepEqual(
         parts.map(({ date }) => date),
         [...expected.keys()].sort(),

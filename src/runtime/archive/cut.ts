@@ -40,7 +40,7 @@ const READ_RECORDS_MAX = 1000;
 export async function planCut(context: CutContext, range: OpenRange): Promise<Cut> {
   const { topic, partition, fromOffset, toOffset } = range;
   const { codec, epoch, environment } = context;
-  const parts = range.parts();
+  const parts = range.takeParts();
   const bodies: CutBody[] = [];
   const objects: IntentObject[] = [];
   for (const [i, part] of parts.entries()) {
@@ -98,7 +98,7 @@ export async function rebuildCut(context: CutContext, intent: Intent, intentOffs
     for (const record of records) range.add(record);
     if (records.length === 0) break;
   }
-  const parts = new Map(range.parts().map(part => [part.date, part]));
+  const parts = new Map(range.takeParts().map(part => [part.date, part]));
   const bodies: CutBody[] = [];
   for (const { name, date } of intent.objects) {
     // Records that have become unreadable since are missing here; all of a date's, and its object is empty.
