@@ -1,4 +1,4 @@
-import { formatSource, type Headers, parseSource, type Source } from './record.ts';
+import { type Headers, parseSource, type Source } from './record.ts';
 
 /**
  * Header names of records that jobs write. Sinks build their rows from these and never guess from the value.
@@ -38,7 +38,7 @@ export function headersOf(
   from: { readonly source: Source; readonly nowMs: number; readonly job: string },
   { code, reason, pointer }: Cause,
 ): Headers {
-  const origin = `${formatSource(from.source)} ${from.nowMs} ${from.job}`;
+  const origin = `${placeText(from.source)}${from.source.index}${timeText(from)}`;
   if (code === null) return { origin };
   return {
     origin,
@@ -46,6 +46,34 @@ export function headersOf(
     ...(reason === null ? {} : { reason }),
     ...(pointer === null ? {} : { pointer }),
   };
+}
+
+// Neighbouring outputs come from one input record, by one job: what they share is made once.
+let lastPlace: Source | undefined;
+let lastPlaceText = '';
+
+/** `topic:partition:offset:`, as {@link formatSource} begins. */
+function placeText(source: Source): string {
+  const { topic, partition, offset } = source;
+  const isLast =
+    lastPlace?.offset === offset && lastPlace.partition === partition && lastPlace.topic === topic;
+  if (!isLast) {
+    lastPlace = source;
+    lastPlaceText = `${topic}:${partition}:${offset}:`;
+  }
+  return lastPlaceText;
+}
+
+let lastMs = Number.NaN;
+let lastJob = '';
+let lastTimeText = '';
+
+function timeText({ nowMs, job }: { readonly nowMs: number; readonly job: string }): string {
+  if (nowMs !== lastMs || job !== lastJob) {
+    [lastMs, lastJob] = [nowMs, job];
+    lastTimeText = ` ${nowMs} ${job}`;
+  }
+  return lastTimeText;
 }
 
 /** Reads a record's headers; absent ones are undefined. */

@@ -183,7 +183,7 @@ export interface Sighting {
  * marks that hold the position of the sighting, so that a replayed event meets its own mark and passes.
  */
 export interface StateStore {
-  /** The living mark of each key; one round trip. Same order as `keys`, undefined where there is none. */
+  /** The living mark of each key; one round trip. Same order as `keys`, which may repeat; undefined where none is. */
   seen(keys: readonly MarkKey[]): Promise<readonly (Sighting | undefined)[]>;
   /**
    * Called for each batch, marks or none, before its commit; with `isMore` for further marks of the same batch,

@@ -1,5 +1,4 @@
-import type { JsonObject } from '../core/event.ts';
-import type { CacheKey, MarkKey, ReadPlan, Reads } from '../core/job.ts';
+import type { CacheKey, Dataset, MarkKey, MarkSpace, ReadPlan, Reads } from '../core/job.ts';
 import type { Cache, Sighting, StateStore } from '../core/ports.ts';
 import type { LogRecord } from '../core/record.ts';
 import { isSeenElsewhere } from '../core/sighting.ts';
@@ -50,50 +49,54 @@ export async function readPlanned(
   stores: { readonly state: StateStore; readonly cache: Pick<Cache, 'get'> },
   plan: ReadPlan,
 ): Promise<Reads> {
-  const marks = new KeyTable<MarkKey, Sighting>(plan.marks, key => key.space);
-  const rows = new KeyTable<CacheKey, JsonObject>(plan.rows, key => key.dataset);
+  if (plan.marks.length === 0 && plan.rows.length === 0) return NO_READS;
+  const rows = distinct(plan.rows);
   const [sightings, found] = await Promise.all([
-    marks.keys.length === 0 ? [] : stores.state.seen(marks.keys),
+    plan.marks.length === 0 ? [] : stores.state.seen(plan.marks),
     rows.keys.length === 0 ? [] : stores.cache.get(rows.keys),
   ]);
-  marks.answer(sightings);
-  rows.answer(found);
+  const seen = sightingsOf(plan.marks, sightings);
   return {
-    isSeen: (key, item) => isSeenElsewhere(marks.find(key), item.source, item.nowMs),
-    row: key => rows.find(key),
+    isSeen: ({ space, key }, item) => isSeenElsewhere(seen.get(space)?.get(key), item.source, item.nowMs),
+    row({ dataset, key }) {
+      const index = rows.indexes.get(dataset)?.get(key);
+      return index === undefined ? undefined : found[index];
+    },
   };
 }
 
-/** The distinct keys of a plan with their answers, by space (or dataset) and key; no joined text is made of them. */
-class KeyTable<K extends { readonly key: string }, A> {
-  readonly keys: K[] = [];
-  readonly #areaOf: (key: K) => string;
-  /** Area → key → index in `keys`. */
-  readonly #areas = new Map<string, Map<string, number>>();
-  #answers: readonly (A | undefined)[] = [];
+const NO_READS: Reads = { isSeen: () => false, row: () => undefined };
 
-  constructor(keys: readonly K[], areaOf: (key: K) => string) {
-    this.#areaOf = areaOf;
-    for (const key of keys) {
-      const area = areaOf(key);
-      let indexes = this.#areas.get(area);
-      if (indexes === undefined) {
-        indexes = new Map();
-        this.#areas.set(area, indexes);
-      }
-      if (indexes.has(key.key)) continue;
-      indexes.set(key.key, this.keys.length);
-      this.keys.push(key);
+/** The sightings that there are, by space and key: of most keys there is none, so nothing is put into a table. */
+function sightingsOf(
+  keys: readonly MarkKey[],
+  sightings: readonly (Sighting | undefined)[],
+): ReadonlyMap<MarkSpace, ReadonlyMap<string, Sighting>> {
+  const spaces = new Map<MarkSpace, Map<string, Sighting>>();
+  for (let i = 0; i < sightings.length; i++) {
+    const sighting = sightings[i];
+    if (sighting === undefined) continue;
+    const { space, key } = keys[i]!;
+    const known = spaces.get(space) ?? new Map<string, Sighting>();
+    spaces.set(space, known);
+    known.set(key, sighting);
+  }
+  return spaces;
+}
+
+/** The distinct keys of rows, which the events of a batch have in common, and where each lies among them. */
+function distinct(keys: readonly CacheKey[]) {
+  const indexes = new Map<Dataset, Map<string, number>>();
+  const found: CacheKey[] = [];
+  for (const key of keys) {
+    let known = indexes.get(key.dataset);
+    if (known === undefined) {
+      known = new Map();
+      indexes.set(key.dataset, known);
     }
+    if (known.has(key.key)) continue;
+    known.set(key.key, found.length);
+    found.push(key);
   }
-
-  /** Takes the answers, in the order of `keys`. */
-  answer(answers: readonly (A | undefined)[]): void {
-    this.#answers = answers;
-  }
-
-  find(key: K): A | undefined {
-    const index = this.#areas.get(this.#areaOf(key))?.get(key.key);
-    return index === undefined ? undefined : this.#answers[index];
-  }
+  return { keys: found, indexes };
 }

@@ -253,14 +253,18 @@ class Step {
 function eventOf(item: Standing, index: number, isWhole: boolean): Standing {
   const { event: batch, elements, origin } = item;
   const events = batch['events'];
-  const source = { ...item.source, index };
+  const { topic, partition, offset } = item.source;
+  const source = { topic, partition, offset, index };
   if (isWhole) return { ...item, source };
   const isMatched = Array.isArray(events) && elements !== undefined && elements.length === 3 * events.length;
   const event: unknown = isMatched ? events[index] : undefined;
-  if (origin === undefined || !isMatched || !isObject(event)) return { ...item, source, origin: undefined };
+  // Written out: copying an item with all its members cost as much as a job.
+  const { event: whole, nowMs, isDerived } = item;
+  const place = { topic: item.topic, event: whole, source, nowMs, isDerived, elements };
+  if (origin === undefined || !isMatched || !isObject(event)) return { ...place, origin: undefined };
   const at = 3 * index;
   const bytes = origin.bytes.subarray(elements[at], elements[at + 1]);
-  return { ...item, source, origin: { event, bytes, memberCount: elements[at + 2]! } };
+  return { ...place, origin: { event, bytes, memberCount: elements[at + 2]! } };
 }
 
 /**

@@ -3,6 +3,6 @@ export function addCounters(
   counters: Record<string, number>,
   deltas: Readonly<Record<string, number>>,
 ): Record<string, number> {
-  for (const [name, delta] of Object.entries(deltas)) counters[name] = (counters[name] ?? 0) + delta;
+  for (const name in deltas) counters[name] = (counters[name] ?? 0) + deltas[name]!;
   return counters;
 }

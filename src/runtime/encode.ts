@@ -84,9 +84,14 @@ function addedText(event: JsonObject, { event: base, memberCount }: Origin): str
     else if (Object.hasOwn(base, key)) return undefined;
     else if (value !== undefined && value !== null) added += `,${quoted(key)}:${valueText(value)}`;
   }
-  let baseCount = 0;
-  for (const _ in base) baseCount += 1;
-  return keptCount === baseCount && baseCount === (memberCount ?? baseCount) ? added : undefined;
+  // As many as the bytes have: then the object has no more, and no two of the bytes have equal names.
+  return keptCount === (memberCount ?? membersOf(base)) ? added : undefined;
+}
+
+function membersOf(object: JsonObject): number {
+  let count = 0;
+  for (const _ in object) count += 1;
+  return count;
 }
 
 /** Puts members before the closing brace of a JSON object's bytes. */

@@ -58,8 +58,10 @@ export class DigestTable {
   set(digest: Digest, timeMs: number): void {
     const slot = this.#find(digest);
     const isNew = !this.#isUsed(slot);
-    this.#slots.set(digest, slot);
-    this.#slots[slot + 4] = timeMs - this.baseMs;
+    const slots = this.#slots;
+    // One by one: `set` of four words takes ten times as long.
+    for (let word = 0; word < 4; word++) slots[slot + word] = digest[word]!;
+    slots[slot + 4] = timeMs - this.baseMs;
     if (timeMs > this.latestMs) this.latestMs = timeMs;
     if (isNew && ++this.count > this.#capacity * LOAD_MAX) this.#grow();
   }

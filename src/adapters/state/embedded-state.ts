@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import xxhash from 'xxhash-wasm';
 import { assert } from '../../core/errors.ts';
-import type { Mark, MarkKey } from '../../core/job.ts';
+import type { Mark } from '../../core/job.ts';
 import type { StateStore } from '../../core/ports.ts';
-import type { Digest } from './digest-table.ts';
+import { KeyDigests } from './key-digests.ts';
 import { MarkTables } from './mark-tables.ts';
 import { loadSnapshot, saveSnapshot, writeWhole } from './snapshot.ts';
 
@@ -43,7 +42,7 @@ export interface EmbeddedState extends StateStore {
  */
 export async function openEmbeddedState(options: EmbeddedStateOptions): Promise<EmbeddedState> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const digestOf = await createDigest(options);
+  const digests = await KeyDigests.create(await loadSeeds(options));
   const snapshot = await loadSnapshot(options.directory, options.warn);
   const marks = new MarkTables(options.ttlMs, snapshot.tables);
   let position = snapshot.position;
@@ -85,7 +84,7 @@ export async function openEmbeddedState(options: EmbeddedStateOptions): Promise<
     },
     async seen(keys) {
       return keys.map(key => {
-        const expiresAtMs = marks.expiresAtMs(digestOf(key));
+        const expiresAtMs = marks.expiresAtMs(digests.keep(key));
         return expiresAtMs === undefined ? undefined : { expiresAtMs, source: null };
       });
     },
@@ -93,9 +92,9 @@ export async function openEmbeddedState(options: EmbeddedStateOptions): Promise<
       // Segments that commit by turns would never leave a moment for a snapshot: the due one holds new batches up.
       while (!isMore && (isSaving || (isSnapshotDue() && uncommittedCount > 0))) await drained.promise;
       if (!isMore) uncommittedCount += 1;
-      if (added.length === 0) return null;
-      const bytes = encodeMarks(added, digestOf);
-      applyMarks(marks, bytes);
+      const bytes = added.length === 0 ? null : encodeMarks(added, digests);
+      digests.clear();
+      if (bytes !== null) applyMarks(marks, bytes);
       return bytes;
     },
     async committed(durablePosition) {
@@ -124,11 +123,11 @@ function isWorthSnapshot(logBytes: number, tableBytes: number): boolean {
 }
 
 /** 24 bytes a mark: the digest's four words, then the time as a double; little endian. */
-function encodeMarks(marks: readonly Mark[], digestOf: (key: MarkKey) => Digest): Uint8Array {
+function encodeMarks(marks: readonly Mark[], digests: KeyDigests): Uint8Array {
   const bytes = new Uint8Array(marks.length * BYTES_PER_MARK);
   const view = new DataView(bytes.buffer);
   marks.forEach((mark, i) => {
-    const digest = digestOf(mark);
+    const digest = digests.take(mark);
     const at = i * BYTES_PER_MARK;
     for (let word = 0; word < 4; word++) view.setUint32(at + word * 4, digest[word]!, true);
     view.setFloat64(at + 16, mark.timeMs, true);
@@ -147,27 +146,9 @@ function applyMarks(tables: MarkTables, bytes: Uint8Array): void {
 }
 
 /**
- * The digest of a key: two xxHash64 under secret seeds. The hash alone could be steered into a collision by a
- * sender who knows it; the seeds are drawn once for a data directory and never leave it.
- */
-async function createDigest(options: EmbeddedStateOptions): Promise<(key: MarkKey) => Digest> {
-  const seeds = await loadSeeds(options);
-  const [seedA, seedB] = [seeds.readBigUInt64LE(0), seeds.readBigUInt64LE(8)];
-  const { h64 } = await xxhash();
-  const digest = new Uint32Array(4);
-  const words = new BigUint64Array(digest.buffer);
-  return ({ space, key }) => {
-    const text = `${space}\0${key}`;
-    words[0] = h64(text, seedA);
-    words[1] = h64(text, seedB);
-    if (words[0] === 0n && words[1] === 0n) words[0] = 1n;
-    return digest;
-  };
-}
-
-/**
- * The seeds of a directory: 16 random bytes and their CRC32. Damaged ones are replaced, with a warning: the
- * marks that were made with them say nothing any more, so keys seen before pass once more.
+ * The seeds of a directory, drawn once and never leaving it: 16 random bytes and their CRC32. Damaged ones are
+ * replaced, with a warning: the marks that were made with them say nothing any more, so keys seen before pass once
+ * more.
  */
 async function loadSeeds({ directory, warn }: EmbeddedStateOptions): Promise<Buffer> {
   const path = join(directory, 'seeds');
