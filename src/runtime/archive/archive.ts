@@ -5,7 +5,7 @@ import type { ArchiveIndex, Consumer, Log, ObjectStore } from '../../core/ports.
 import { fullTopic } from '../../core/topics.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { type Pause, retryUnavailable } from '../back-off.ts';
-import { type Cut, type CutContext, planCut, rebuildCut, writeCut } from './cut.ts';
+import { type Cut, type CutContext, discardCut, planCut, rebuildCut, writeCut } from './cut.ts';
 import { decodeIntent, type Intent } from './intent.ts';
 import { ARCHIVE_GROUP, archivedOffsets, archiveStatus, beginPartitions, nextEpoch } from './offsets.ts';
 import { OpenRanges, partitionKey } from './open-ranges.ts';
@@ -55,7 +55,8 @@ export interface Archive {
   trouble(): MillraceError | null;
 }
 
-const POLL_RECORDS_MAX = 4096;
+// A poll's records live until its end: of 4096, most outlived a collection of the young and were copied by it.
+const POLL_RECORDS_MAX = 512;
 // Also how long a flush or a stop may wait for the loop to look up.
 const POLL_WAIT_MS = 200;
 const INTENTS_MAX = 1000;
@@ -250,6 +251,7 @@ class ArchiveSink implements Archive {
 
   async #write(cut: Cut): Promise<void> {
     await this.#persist(() => writeCut(this.#context(), cut));
+    discardCut(cut);
   }
 
   /** Tries until it succeeds or the sink is stopped; flushes hear of each failure. */

@@ -7,7 +7,7 @@ import { compress, decompress } from './codec.ts';
 import { encodeIntent, type Intent, type IntentObject } from './intent.ts';
 import { type Codec, formatObjectName, parseObjectName } from './object-name.ts';
 import { ARCHIVE_GROUP } from './offsets.ts';
-import { OpenRange, type RangePart } from './open-range.ts';
+import { OpenRange, type RangePart, reuseText } from './open-range.ts';
 
 /** What a range is written with. */
 export interface CutContext {
@@ -83,6 +83,11 @@ export async function writeCut(context: CutContext, cut: Cut): Promise<void> {
   failpoint('archive.afterRows');
   await context.log.commit({ appends: [], offsets: offsetsAfter(context, cut.intent, cut.intentOffset) });
   failpoint('archive.afterCommit');
+}
+
+/** Lets go of what a cut was written from; it cannot be written again. */
+export function discardCut(cut: Cut): void {
+  for (const { part } of cut.bodies) reuseText(part.text);
 }
 
 /** Builds a range that an intent names again from the log, to be written as the intent says. */

@@ -7,7 +7,7 @@ export interface RangePart {
   /** `YYYY-MM-DD`, or `invalid`. */
   readonly date: string;
   readonly records: number;
-  /** One JSON value per line, each line ended; memory of its own. */
+  /** One JSON value per line, each line ended; who is done with it may hand it to {@link reuseText}. */
   readonly text: Uint8Array;
   /** Offsets of the lines, in their order, as runs `[from, to)`. */
   readonly runs: readonly { readonly fromOffset: number; readonly toOffset: number }[];
@@ -20,6 +20,9 @@ const BLOCK_BYTES_MIN = 1024;
 const BLOCK_BYTES_MAX = 256 * 1024;
 /** Free blocks kept for the next ranges, at most 16 MiB. */
 const FREE_BLOCKS_MAX = 64;
+const TEXT_STEP_BYTES = 4 * 1024 * 1024;
+/** A larger text's memory is let go. */
+const FREE_TEXT_BYTES_MAX = 32 * 1024 * 1024;
 /** What a run of offsets takes in memory, roughly. */
 const RUN_BYTES = 64;
 
@@ -140,6 +143,27 @@ function isJson(text: string): boolean {
   }
 }
 
+/** Memory of a text that was written, for the next one: an object's worth of new memory sets a collection off. */
+let freeText: ArrayBuffer | undefined;
+
+function takeText(bytes: number): Buffer {
+  if (bytes < TEXT_STEP_BYTES / 4) return Buffer.allocUnsafeSlow(bytes);
+  if (freeText === undefined || freeText.byteLength < bytes) {
+    return Buffer.from(new ArrayBuffer(TEXT_STEP_BYTES * Math.ceil(bytes / TEXT_STEP_BYTES)), 0, bytes);
+  }
+  const text = Buffer.from(freeText, 0, bytes);
+  freeText = undefined;
+  return text;
+}
+
+/** Takes the memory of a part's text for another one; nobody may read the text any more. */
+export function reuseText({ buffer }: Uint8Array): void {
+  const { byteLength } = buffer;
+  if (!(buffer instanceof ArrayBuffer) || byteLength < TEXT_STEP_BYTES || byteLength > FREE_TEXT_BYTES_MAX)
+    return;
+  if (freeText === undefined || buffer.byteLength > freeText.byteLength) freeText = buffer;
+}
+
 /** Blocks of the greatest size that no part holds; all ranges of a thread share them. */
 const freeBlocks: Buffer[] = [];
 
@@ -175,7 +199,7 @@ class PartBuffer {
 
   takeText(): Uint8Array {
     this.#closeBlock();
-    const text = Buffer.allocUnsafeSlow(this.#used.reduce((sum, used) => sum + used, 0));
+    const text = takeText(this.#used.reduce((sum, used) => sum + used, 0));
     let at = 0;
     for (const [index, block] of this.#blocks.entries()) {
       at += block.copy(text, at, 0, this.#used[index]);
