@@ -254,7 +254,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     path: 'config check',
-    does: 'load the configuration and its secrets without starting anything; exit 2 where it is not valid',
+    does: 'name every wrong key, value and secret of the configuration, with the remedy; exit 1 where there is one',
     examples: ['millrace config check --env local'],
     load: async () => (await import('./commands/config.ts')).checkConfig,
   },

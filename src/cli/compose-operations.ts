@@ -19,6 +19,7 @@ import { composeSite, type OpenSite, sitePaths } from './compose-site.ts';
 import { FORMAT_STAMP } from './data-directory.ts';
 import { readRelease } from './release-files.ts';
 import { openRunLog } from './run-log.ts';
+import { tellWebhook } from './tell-webhook.ts';
 
 /** What operations are looked at, planned and run with. */
 export interface OperationsSettings {
@@ -68,7 +69,7 @@ export async function openOperations(options: OperationsSettings): Promise<OpenO
   const release = await readRelease();
   const { environment } = settings;
   const scope: Scope = { environment, config, release, site, jobs: options.jobs ?? [], removesData };
-  const receipts = openReceiptFile(join(site.paths.operations, 'receipts.jsonl'));
+  const receipts = tellingOf(openReceiptFile(join(site.paths.operations, 'receipts.jsonl')), options, emit);
   const deps: RunDeps = {
     operations: OPERATIONS,
     scope,
@@ -98,6 +99,25 @@ export async function openOperations(options: OperationsSettings): Promise<OpenO
         return runPlan(made, deps);
       }),
     close: () => site.close(),
+  };
+}
+
+/** The receipts, and the webhook told of each record of a run. That it could not be told is said and nothing else. */
+function tellingOf(
+  receipts: ReceiptLog,
+  { config, settings }: OperationsSettings,
+  emit: (event: RunEvent) => void,
+): ReceiptLog {
+  return {
+    read: () => receipts.read(),
+    async append(entry) {
+      await receipts.append(entry);
+      if (entry.kind !== 'run') return;
+      const why = await tellWebhook(entry, config, settings.env);
+      if (why === undefined) return;
+      const message = `the webhook was not told: ${why}`;
+      emit({ timeMs: Date.now(), operation: 'operations.webhook', phase: 'progress', step: null, message });
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { exitCodeOf, MillraceError } from '../core/errors.ts';
 import { systemError } from '../core/store-error.ts';
 import { COMMANDS, GROUPS } from './command-list.ts';
-import { reportFailure } from './output.ts';
+import { endWithReader, reportFailure } from './output.ts';
 import { buildProgram } from './program.ts';
 
 /**
@@ -49,4 +49,5 @@ function wantsJson(args: readonly string[]): boolean {
   return (end < 0 ? args : args.slice(0, end)).includes('--json');
 }
 
+endWithReader();
 await runCommandLine(process.argv.slice(2));

@@ -10,6 +10,8 @@ const RUN_OPTIONS = [
   ['--host <host>', 'only this host'],
 ] as const;
 
+const CONFIRM_OPTION = ['--confirm <name>', 'name of the environment, where it is protected'] as const;
+
 /** The commands over operations, in the order of `--help`. */
 export const OPERATION_COMMANDS: readonly CommandSpec[] = [
   {
@@ -50,6 +52,7 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
     options: [
       ['--only', 'refuse where something that is needed is not in place, instead of putting it there'],
       ['--as <name>', "name for the receipts, beside the OS user's"],
+      CONFIRM_OPTION,
       ...RUN_OPTIONS,
     ],
     examples: [
@@ -68,6 +71,7 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
       ['--plan', 'only say what would be taken back'],
       ['--remove-data', 'take the data of a server on this machine with it, and the secrets that open it'],
       ['--as <name>', "name for the receipts, beside the OS user's"],
+      CONFIRM_OPTION,
     ],
     examples: ['millrace undo Provision/local/DataPipeline/Redis --plan', 'millrace undo Provision/Redis'],
     load: async () => (await import('./commands/undo.ts')).undo,
@@ -133,6 +137,7 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
     options: [
       ['--keep-data', 'leave records, tables, archive, secrets and receipts'],
       ['--plan', 'only say what would be removed'],
+      CONFIRM_OPTION,
     ],
     examples: ['millrace uninstall --plan', 'millrace uninstall --keep-data'],
     load: async () => (await import('./commands/uninstall.ts')).uninstall,

@@ -50,9 +50,10 @@ export function startOperationsApi(settings: Settings): OperationsApi {
         canonical(paths, settings),
       ),
     doctor: () => ask(['doctor']),
-    async run({ paths, jobs, only }) {
+    async run({ paths, jobs, only, confirm }) {
       const named = canonical(paths, settings);
       const flags = [...(only ? ['--only'] : []), ...jobs.flatMap(job => ['--job', job])];
+      if (confirm !== undefined) flags.push(`--confirm=${confirm}`);
       const child = start(settings, ['run', '--as', NAME, ...flags], named);
       const lines = await linesOf(child);
       last = { child, paths: named, startedAtMs: Date.now(), lines };

@@ -17,15 +17,19 @@ export interface Output {
   progress(text: string): void;
 }
 
-/** The output of this process. A reader that goes away (`| head`) ends the process without a word. */
-export function openOutput(flags: { readonly json: boolean; readonly quiet: boolean }): Output {
-  const { stdout, stderr } = process;
-  for (const stream of [stdout, stderr]) {
+/** A reader that goes away (`| head`) ends the process without a word, also while it is being helped. */
+export function endWithReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', error => {
       if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0);
       throw error;
     });
   }
+}
+
+/** The output of this process. */
+export function openOutput(flags: { readonly json: boolean; readonly quiet: boolean }): Output {
+  const { stdout, stderr } = process;
   const interactive = stderr.isTTY === true && !flags.quiet;
   return {
     json: flags.json,

@@ -36,23 +36,48 @@ type Draft = Record<OptionKey, { value: OptionValue; origin: string }>;
  * Throws ERR_CONFIG_INVALID that names the key and its origin.
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const { problems, ...loaded } = examineConfig(sources);
+  const [first] = problems;
+  if (first !== undefined) throw first;
+  return loaded;
+}
+
+/**
+ * Puts it together past what is wrong with it: the fallback stands for a value that cannot be. Rules between keys
+ * are looked at once each key is right by itself.
+ * @returns problems in the order of the sources; none where it is valid
+ */
+export function examineConfig(
+  sources: ConfigSources,
+): LoadedConfig & { readonly problems: readonly MillraceError[] } {
   const draft = fallbacks();
-  for (const entry of fileEntries(sources)) apply(draft, entry);
-  for (const entry of variableEntries(sources.env)) apply(draft, entry);
-  for (const text of sources.sets) apply(draft, parseSet(text));
+  const problems: MillraceError[] = [];
+  const collect = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      problems.push(error);
+    }
+  };
+  collect(() => {
+    for (const entry of fileEntries(sources)) collect(() => apply(draft, entry));
+  });
+  for (const [name, value] of Object.entries(sources.env)) {
+    collect(() => {
+      const entry = variableEntry(name, value);
+      if (entry !== undefined) apply(draft, entry);
+    });
+  }
+  for (const text of sources.sets) collect(() => apply(draft, parseSet(text)));
   resolveProducers(draft, sources.environment);
   const config = pick(draft, row => row.value) as Config;
-  const broken = contradictions(config)[0];
-  if (broken !== undefined) {
-    throw new MillraceError(
-      'ERR_CONFIG_INVALID',
-      `${broken.key} ${broken.problem} (${draft[broken.key].origin})`,
-      {
-        remedy: `millrace config explain ${broken.key}`,
-      },
-    );
+  const broken = problems.length > 0 ? [] : contradictions(config);
+  for (const { key, problem } of broken) {
+    const why = `${key} ${problem} (${draft[key].origin})`;
+    problems.push(new MillraceError('ERR_CONFIG_INVALID', why, { remedy: `millrace config explain ${key}` }));
   }
-  return { config, origins: pick(draft, row => row.origin) };
+  return { config, origins: pick(draft, row => row.origin), problems };
 }
 
 /** SHA-256, hex, of the effective values by key: equal digests run the same way. Holds no secret. */
@@ -99,23 +124,18 @@ function listEnvironments(directory: string): readonly string[] {
     .sort();
 }
 
-function variableEntries(env: NodeJS.ProcessEnv): readonly FileEntry[] {
-  const entries: FileEntry[] = [];
-  for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(VARIABLE_PREFIX) || value === undefined) continue;
-    if ((SETTING_VARIABLES as readonly string[]).includes(name) || isForeignVariable(name)) continue;
-    const key = VARIABLES.get(name);
-    if (key === undefined) {
-      const known = [...VARIABLES.keys(), ...SETTING_VARIABLES];
-      throw new MillraceError(
-        'ERR_CONFIG_INVALID',
-        `the environment variable ${name} is no configuration key${didYouMean(name, known)}`,
-        { remedy: `Correct it, or: unset ${name}` },
-      );
-    }
-    entries.push({ key, value, origin: name });
-  }
-  return entries;
+/** What a variable of the process says of the configuration; undefined where it is none of ours. */
+function variableEntry(name: string, value: string | undefined): FileEntry | undefined {
+  if (!name.startsWith(VARIABLE_PREFIX) || value === undefined) return undefined;
+  if ((SETTING_VARIABLES as readonly string[]).includes(name) || isForeignVariable(name)) return undefined;
+  const key = VARIABLES.get(name);
+  if (key !== undefined) return { key, value, origin: name };
+  const known = [...VARIABLES.keys(), ...SETTING_VARIABLES];
+  throw new MillraceError(
+    'ERR_CONFIG_INVALID',
+    `the environment variable ${name} is no configuration key${didYouMean(name, known)}`,
+    { remedy: `Correct it, or: unset ${name}` },
+  );
 }
 
 function parseSet(text: string): FileEntry {

@@ -253,6 +253,14 @@ export const OPTIONS = {
     'Whether what run changed is tried on an instance with data of its own; up serves it instead.',
   ),
 
+  'operations.protected': toggle(
+    false,
+    "Whether run, undo and uninstall want the environment's name typed: asked for, or --confirm NAME.",
+  ),
+  'operations.webhook': secret(
+    'Address that is told of the end of each run, as JSON; an address can be a key.',
+  ),
+
   'host.portBase': integer(
     0,
     'First port of the servers started on the host; 0 picks a free block once and remembers it.',

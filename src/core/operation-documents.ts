@@ -38,6 +38,9 @@ export type LastReceipt = Pick<
 
 /** `operations`, in the order of the original's documentation. */
 export interface OperationsDocument {
+  readonly environment: string;
+  /** Whether a run wants the environment's name typed. */
+  readonly protected: boolean;
   readonly operations: readonly OperationDocument[];
 }
 

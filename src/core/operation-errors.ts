@@ -32,6 +32,12 @@ export const OPERATION_ERRORS = {
     'the run was cancelled',
     'Run it again: it goes on where it was cut off.',
   ),
+  ERR_UNCONFIRMED: row(
+    'misuse',
+    403,
+    'the environment is protected',
+    'Type its name after --confirm, where it is the one that is meant.',
+  ),
   ERR_UNDO_REFUSED: row(
     'unavailable',
     503,

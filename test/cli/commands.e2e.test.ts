@@ -119,7 +119,22 @@ describe('command line without a server', () => {
     assert.deepEqual(row, { key: 'dedup.ttlMs', value: 5000, origin: '--set' });
     assert.equal((await document(['config', 'explain', 'http.port'])).variable, 'MILLRACE_HTTP_PORT');
     assert.equal((await document(['config', 'check'])).ok, true);
-    await document(['config', 'check', '--set', 'ingest.tokens=env:NO_SUCH_VARIABLE'], { status: 2 });
+    const wrong = [
+      '--set',
+      'ingest.tokens=env:NO_SUCH_VARIABLE',
+      '--set',
+      'dedup.ttl=1',
+      '--set',
+      'http.port=x',
+    ];
+    const checked = await document(['config', 'check', ...wrong], { status: 1 });
+    const whys = (checked.problems as readonly { why: string; remedy: string }[]).map(({ why }) => why);
+    assert.equal(checked.ok, false);
+    assert.match(
+      whys.join('\n'),
+      /no key dedup\.ttl \(did you mean dedup\.ttlMs\?\)[\s\S]+http\.port must be/,
+    );
+    assert.match(whys.at(-1)!, /^ingest\.tokens: the secret env:NO_SUCH_VARIABLE is missing/);
   });
 
   it('tries jobs on lines of standard input', async () => {
@@ -140,10 +155,15 @@ describe('command line without a server', () => {
     const pipe = `set -o pipefail; "${millrace}" config show --json | head -c 1`;
     const { status, stdout, stderr } = await execute('bash', ['-c', pipe]);
     assert.deepEqual([status, stdout, stderr], [0, '{', '']);
+    const help = await execute('bash', [
+      '-c',
+      `"${millrace}" send --help | true; "${millrace}" nonsense 2>&1 | true`,
+    ]);
+    assert.deepEqual([help.status, help.stdout, help.stderr], [0, '', '']);
   });
 
   it('has nothing to stop where nothing serves', async () => {
-    assert.deepEqual(await document(['down']), { stopped: false });
+    assert.deepEqual(await document(['down']), { stopped: false, servers: [] });
   });
 });
 
@@ -157,7 +177,7 @@ describe('command line with a server', () => {
 
   after(async () => {
     const serving = JSON.parse(readFileSync(join(data, 'local', 'serving.json'), 'utf8'));
-    assert.deepEqual(await document(['down']), { stopped: true, pid: serving.pid });
+    assert.deepEqual(await document(['down']), { stopped: true, pid: serving.pid, servers: [] });
     assert.equal(existsSync(join(data, 'local', 'serving.json')), false);
     assert.throws(() => process.kill(serving.pid, 0), { code: 'ESRCH' });
   });

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
-import { type ConfigSources, configDigest, loadConfig } from '../../src/config/load.ts';
+import { type ConfigSources, configDigest, examineConfig, loadConfig } from '../../src/config/load.ts';
 import { OPTIONS, type OptionKey, type OptionSpec } from '../../src/config/options.ts';
 import { variableOf } from '../../src/config/variables.ts';
 import { MillraceError } from '../../src/core/errors.ts';
@@ -102,6 +102,28 @@ describe('loadConfig', () => {
       whyOf(() => load({ sets: ['topics.store=some'] })),
       /edges or all, is "some"/,
     );
+  });
+
+  it('names all that is wrong at once, in the order of the sources, and goes on past it', () => {
+    writeFileSync(join(directory, 'base.yaml'), 'dedup: {ttlMS: 1}\n');
+    writeFileSync(join(directory, 'test.yaml'), 'http: {port: x}\nlog: {partitions: 3}\n');
+    const { config, problems } = examineConfig({
+      environment: 'test',
+      environmentsDirectory: directory,
+      env: { MILLRACE_DEDUP_TTL: '1' },
+      sets: ['topics.store=some', 'novalue'],
+    });
+    const whys = problems.map(({ why }) => why);
+    assert.equal(whys.length, 5);
+    for (const [index, part] of [
+      'ttlMS',
+      'http.port',
+      'MILLRACE_DEDUP_TTL',
+      'topics.store',
+      'novalue',
+    ].entries())
+      assert.ok(whys[index]!.includes(part), whys[index]);
+    assert.deepEqual([config['log.partitions'], config['http.port']], [3, OPTIONS['http.port'].fallback]);
   });
 
   it('refuses what is not a value of the key', () => {

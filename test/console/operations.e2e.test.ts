@@ -195,6 +195,35 @@ describe('the operations page', { skip: NEEDS_CHROMIUM }, () => {
   });
 });
 
+describe('the operations page of a protected environment', { skip: NEEDS_CHROMIUM }, () => {
+  it('runs only where the name of the environment is typed', async () => {
+    await using viewer = await Viewer.create(['operations.protected=on']);
+    const record = join(viewer.millrace.data, 'local/operations/records/Provision-Kafka.json');
+    rmSync(record);
+    const { page, troubles } = await viewer.open(
+      '#/operations?path=Provision%2Flocal%2FDataPipeline%2FKafka',
+    );
+    await page.locator('.diff-line').first().waitFor();
+    await page.locator('[data-do=run]').click();
+    const start = page.locator('[data-do=confirm]');
+    assert.ok(await start.isDisabled());
+    await page.keyboard.type('loca');
+    assert.ok(await start.isDisabled());
+    await page.keyboard.press('Enter');
+    assert.equal(existsSync(record), false);
+    await page.keyboard.type('l');
+    await page.keyboard.press('Enter');
+    await page.locator('.run').getByText('1 change applied and verified').waitFor();
+    const refused = await viewer.millrace.fetch('/v1/run', {
+      method: 'POST',
+      body: '{"paths":["Kafka"]}',
+      headers: { 'content-type': 'application/json' },
+    });
+    assert.equal(refused.status, 403);
+    await closePage({ page, troubles });
+  });
+});
+
 function rowPaths(page: Page): Promise<string[]> {
   return page.locator('.operation').evaluateAll(rows => rows.map(row => row.getAttribute('data-path') ?? ''));
 }

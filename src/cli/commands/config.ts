@@ -1,11 +1,11 @@
-import { configDigest, isOptionKey, loadConfig } from '../../config/load.ts';
+import { configDigest, examineConfig, isOptionKey, loadConfig } from '../../config/load.ts';
 import { OPTIONS, type OptionKey, type OptionSpec } from '../../config/options.ts';
-import { resolveSecret } from '../../config/secret.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { variableOf } from '../../config/variables.ts';
-import { MillraceError } from '../../core/errors.ts';
+import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
 import { formatPairs, formatTable } from '../format.ts';
+import { secretReferences, unresolvedSecret } from '../secret-references.ts';
 
 /** `config show`: needs no server. Secrets are references in the configuration, so none is shown. */
 export async function showConfig({ settings, output }: Call): Promise<undefined> {
@@ -47,12 +47,27 @@ export async function explainConfig(call: Call): Promise<undefined> {
   );
 }
 
-/** `config check`: what `up` would refuse, it refuses. */
-export async function checkConfig({ settings, output }: Call): Promise<undefined> {
-  const { config } = loadConfig(settings);
-  for (const reference of config['ingest.tokens']) resolveSecret(reference, settings.env);
-  const document = { ok: true, environment: settings.environment, digest: configDigest(config) };
-  output.document(document, () => `The configuration of ${settings.environment} is valid.\n`);
+/** `config check`: all that `up` would refuse of keys, values and secrets, with the remedy for each; exit 1. */
+export async function checkConfig({ settings, output }: Call): Promise<number> {
+  const { environment, env } = settings;
+  const { config, problems } = examineConfig(settings);
+  const missing = secretReferences(config).flatMap(reference => {
+    const problem = unresolvedSecret(reference, env)?.toDocument();
+    return problem === undefined ? [] : [{ ...problem, why: `${reference.key}: ${problem.why}` }];
+  });
+  const found = [...problems.map(problem => problem.toDocument()), ...missing];
+  const ok = found.length === 0;
+  const document = { ok, environment, digest: ok ? configDigest(config) : null, problems: found };
+  output.document(document, () =>
+    ok
+      ? `The configuration of ${environment} is valid.\n`
+      : `The configuration of ${environment} is not valid.\n${found.map(problemText).join('')}`,
+  );
+  return ok ? 0 : 1;
+}
+
+function problemText({ why, remedy }: ErrorDocument): string {
+  return `  ${why}\n    try: ${remedy}\n`;
 }
 
 function valueText(value: number | string | boolean | readonly string[]): string {

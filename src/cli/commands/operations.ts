@@ -16,8 +16,13 @@ import { operationCall } from '../operation-call.ts';
 
 /** `operations`: every operation with its state, in the order of the original's documentation. */
 export async function listOperations(call: Call): Promise<undefined> {
+  const { settings, config } = operationCall(call, []);
   const operations = await documentsOf(call, []);
-  const document: OperationsDocument = { operations: operations.map(listed) };
+  const document: OperationsDocument = {
+    environment: settings.environment,
+    protected: config['operations.protected'],
+    operations: operations.map(listed),
+  };
   call.output.document(document, () =>
     formatTable(
       [{ title: 'OPERATION' }, { title: 'TARGET' }, { title: 'STATE' }, { title: 'MISSING' }],

@@ -7,6 +7,7 @@ import { resolvePath } from '../../operations/engine/paths.ts';
 import { OPERATIONS } from '../../operations/list.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
+import { refuseUnconfirmed } from '../confirm.ts';
 import { formatCounted } from '../format.ts';
 import { type OperationCall, operationCall } from '../operation-call.ts';
 import type { Output } from '../output.ts';
@@ -25,6 +26,7 @@ export async function run(call: Call): Promise<number> {
     });
   }
   const called = savedCall(call, saved);
+  await refuseUnconfirmed(call, called.settings.environment, called.config);
   armFailpoint(called.config['debug.failpoint']);
   const cancelled = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancelled.abort());

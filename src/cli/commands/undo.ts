@@ -3,6 +3,7 @@ import { changeText } from '../../operations/engine/run.ts';
 import { planUndo, undoOperation } from '../../operations/engine/undo.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
+import { refuseUnconfirmed } from '../confirm.ts';
 import { operationCall } from '../operation-call.ts';
 import { finish, tell } from './run.ts';
 
@@ -26,6 +27,7 @@ export async function undo(call: Call): Promise<number> {
     output.document(document, () => `${changes.map(changeText).join('\n') || 'Nothing to take back.'}\n`);
     return 0;
   }
+  await refuseUnconfirmed(call, called.settings.environment, called.config);
   const served = await opened.scope.site.served();
   if (served !== null) {
     throw new MillraceError('ERR_UNDO_REFUSED', `${served.url} serves the environment`, {

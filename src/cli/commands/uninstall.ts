@@ -4,6 +4,7 @@ import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { stopEnvironmentServers } from '../compose-servers.ts';
+import { refuseUnconfirmed } from '../confirm.ts';
 import { operationCall } from '../operation-call.ts';
 
 /** What of an environment's folder is no data, and goes also with --keep-data. */
@@ -16,6 +17,7 @@ const NOT_DATA_FILES = ['operations/topics.json', 'processes'];
  */
 export async function uninstall(call: Call): Promise<undefined> {
   const { settings, config } = operationCall(call, []);
+  if (!call.flag('plan')) await refuseUnconfirmed(call, settings.environment, config);
   const { scope, locked } = await openOperations({ settings, config });
   const { host, paths, formatStamp } = scope.site;
   const stamp = await host.read(join(paths.data, 'format.json'));

@@ -133,12 +133,12 @@ function requestOf(body: Buffer) {
   } catch {
     throw new MillraceError('ERR_REQUEST_INVALID', 'the body is not JSON');
   }
-  const { paths, jobs = [], only = false } = isObject(document) ? document : {};
+  const { paths, jobs = [], only = false, confirm } = isObject(document) ? document : {};
   if (!isTexts(paths) || paths.length === 0) {
     throw new MillraceError('ERR_REQUEST_INVALID', `paths must be 1 to ${PATHS_MAX} texts`);
   }
   if (!isTexts(jobs)) throw new MillraceError('ERR_REQUEST_INVALID', 'jobs must be a list of texts');
-  return { paths, jobs, only: only === true };
+  return { paths, jobs, only: only === true, confirm: typeof confirm === 'string' ? confirm : undefined };
 }
 
 function isTexts(value: unknown): value is readonly string[] {

@@ -17,6 +17,8 @@ export interface OperationsApi {
     readonly paths: readonly string[];
     readonly jobs: readonly string[];
     readonly only: boolean;
+    /** The environment's name as it was typed. */
+    readonly confirm: string | undefined;
   }): Promise<Readable>;
   /** The run that this process started last. */
   state(): RunStateDocument;

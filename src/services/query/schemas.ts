@@ -285,7 +285,7 @@ export const SCHEMAS = {
       }),
     ),
   }),
-  Operations: object({ operations: list(ref('Operation')) }),
+  Operations: object({ environment: TEXT, protected: SWITCH, operations: list(ref('Operation')) }),
   Operation: object({
     path: TEXT,
     title: TEXT,
@@ -320,7 +320,7 @@ export const SCHEMAS = {
   }),
   RunRequest: {
     type: 'object',
-    properties: { paths: list(TEXT), jobs: list(TEXT), only: SWITCH },
+    properties: { paths: list(TEXT), jobs: list(TEXT), only: SWITCH, confirm: TEXT },
     required: ['paths'],
   },
   RunLine: {

@@ -4,7 +4,7 @@ import { countedChanges, nameOf, type Selection, STATE_TONES } from '../model/op
 import { Fact, RefusalBox, Tag } from '../parts/bits.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { apiPath, read, useAnswer } from '../state/api.ts';
-import { looks, run, startRun } from '../state/operations.ts';
+import { looks, nameToType, run, startRun } from '../state/operations.ts';
 import { linkTo, place, setFilters } from '../state/place.ts';
 import { pulse } from '../state/pulse.ts';
 import { OperationUndo, Parameters } from './operation-more.tsx';
@@ -162,10 +162,13 @@ function Confirm({
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
+  const [typed, setTyped] = useState('');
+  const wanted = nameToType.value;
+  const isReady = wanted === undefined || typed.trim() === wanted;
   const paths = selection.operations.map(({ path }) => path);
   const start = (): void => {
     dialog.current?.close();
-    void startRun(paths);
+    void startRun(paths, wanted === undefined ? undefined : typed.trim());
   };
   return (
     <dialog ref={dialog} class="confirm" aria-label={`Run ${selection.title}`} onClose={onClose}>
@@ -177,14 +180,41 @@ function Confirm({
         What it needs and is not in place runs first. Each operation is looked at, applied, verified, and
         leaves a receipt.
       </p>
-      <div class="confirm-actions">
-        <button type="button" class="button" onClick={() => dialog.current?.close()}>
-          Cancel
-        </button>
-        <button type="button" class="button is-main" autofocus onClick={start} data-do="confirm">
-          Run now
-        </button>
-      </div>
+      <form
+        method="dialog"
+        onSubmit={event => {
+          event.preventDefault();
+          if (isReady) start();
+        }}
+      >
+        {wanted === undefined ? null : (
+          <label class="field">
+            It is protected. Type its name to go on.
+            <input
+              type="text"
+              autofocus
+              spellcheck={false}
+              autocomplete="off"
+              value={typed}
+              onInput={event => setTyped(event.currentTarget.value)}
+            />
+          </label>
+        )}
+        <div class="confirm-actions">
+          <button type="button" class="button" onClick={() => dialog.current?.close()}>
+            Cancel
+          </button>
+          <button
+            type="submit"
+            class="button is-main"
+            autofocus={wanted === undefined}
+            disabled={!isReady}
+            data-do="confirm"
+          >
+            Run now
+          </button>
+        </div>
+      </form>
     </dialog>
   );
 }

@@ -25,6 +25,8 @@ export type RunMark = 'running' | ReceiptOutcome;
 
 /** Every operation as it was last seen, in the documentation's order; undefined until the first look. */
 export const operations = signal<OperationsDocument['operations'] | undefined>(undefined);
+/** The environment's name where a run wants it typed; else undefined. */
+export const nameToType = signal<string | undefined>(undefined);
 /** Why the last look was refused; what was seen before it stays. */
 export const lookRefusal = signal<Refusal | undefined>(undefined);
 /** When it was last read, epoch ms. */
@@ -41,18 +43,19 @@ export async function lookAgain(): Promise<void> {
   lookRefusal.value = 'refusal' in answer ? answer.refusal : undefined;
   if ('refusal' in answer) return;
   operations.value = answer.value.operations;
+  nameToType.value = answer.value.protected ? answer.value.environment : undefined;
   lookedAtMs.value = Date.now();
   looks.value += 1;
 }
 
-/** Runs operations with what they need; one run at a time. */
-export async function startRun(paths: readonly string[]): Promise<void> {
+/** Runs operations with what they need; one run at a time. `confirm` is the environment's name as it was typed. */
+export async function startRun(paths: readonly string[], confirm: string | undefined): Promise<void> {
   if (run.value?.isRunning === true) return;
   await follow(paths, Date.now(), onLine =>
     readLines('/v1/run', onLine, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ paths }),
+      body: JSON.stringify({ paths, confirm }),
     }),
   );
 }
