@@ -1,9 +1,8 @@
-import type { Backend, StatusDocument, TailDocument } from '../core/documents.ts';
+import type { Backend, ComponentDocument, StatusDocument, TailDocument } from '../core/documents.ts';
 import { MillraceError } from '../core/errors.ts';
 import { type Json, textAt } from '../core/event.ts';
 import { HEADER } from '../core/headers.ts';
 import { partitionOf } from '../core/partition.ts';
-import type { TableReader } from '../core/ports.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
 import type { SchemaDesk } from '../core/schema-documents.ts';
 import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
@@ -21,6 +20,8 @@ export interface BackendOptions {
   /** By the monotonic clock, so that a jump of the other one makes no negative age. */
   readonly startedAtMs: number;
   readonly schemas: SchemaDesk;
+  /** Servers on this machine that have crashed. */
+  servers(): readonly ComponentDocument[];
   /** Sends made-up events to the served ingest API; resolves with how many were accepted. */
   sample(count: number): Promise<number>;
 }
@@ -36,7 +37,7 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
   const { environment } = options;
   const { reader, queries } = await openReadTables({ ...pipeline, environment });
   return {
-    status: () => statusOf(pipeline, options, reader),
+    status: () => statusOf(pipeline, options),
     jobs: () =>
       jobs.map(({ name, replaces, does, inputs, outputs }) => ({
         job: name,
@@ -75,11 +76,7 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
   };
 }
 
-async function statusOf(
-  pipeline: Pipeline,
-  options: BackendOptions,
-  reader: TableReader,
-): Promise<StatusDocument> {
+async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<StatusDocument> {
   const state = await pipeline.log.describe();
   const ledger = ledgerOf(pipeline, options.environment, state);
   return {
@@ -87,7 +84,7 @@ async function statusOf(
     version: options.version,
     environment: options.environment,
     uptimeMs: Math.round(performance.now() - options.startedAtMs),
-    components: await componentDocuments(pipeline, state, reader),
+    components: [...(await componentDocuments(pipeline, state)), ...options.servers()],
     conservation: conservationRows(ledger),
     edges: edgeRows(ledger),
     workers: await workerDocuments(pipeline),

@@ -1,11 +1,13 @@
 import type { Settings } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
+import type { ComponentDocument } from '../core/documents.ts';
 import { ERRORS, type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
 import { armFailpoint } from '../observability/failpoint.ts';
 import type { Release } from '../operations/engine/release.ts';
 import { everything, openOperations } from './compose-operations.ts';
 import { runningServers, stopEnvironmentServers } from './compose-servers.ts';
+import { keepServers } from './keep-servers.ts';
 import { refuseTakenPort, refuseUnready } from './preflight.ts';
 
 /** What is brought up. */
@@ -21,6 +23,8 @@ export interface BringUpSettings {
 /** An environment of which every operation is in place. */
 export interface BroughtUp {
   readonly release: Release;
+  /** The servers on this machine that crashed since, each started again. */
+  servers(): readonly ComponentDocument[];
   /** Stops the servers that were started for it, in reverse order, within 15 s. */
   stop(): Promise<void>;
 }
@@ -37,17 +41,27 @@ export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
   const place = { config, environment: settings.environment, dataDirectory: settings.dataDirectory };
   const before = await runningServers(place);
   const started = new Set<string>();
-  const stop = async () => void (await stopEnvironmentServers(place, name => started.has(name)));
+  const stopStarted = async () => void (await stopEnvironmentServers(place, name => started.has(name)));
   const noteStarted = async () => {
     for (const [name, pid] of await runningServers(place)) if (before.get(name) !== pid) started.add(name);
   };
   try {
     const release = await runAll(options);
     await noteStarted();
-    return { release, stop };
+    const hasServers = (await runningServers(place)).size > 0;
+    const emit = (event: RunEvent) => printEvent(event, options.print);
+    const keeper = hasServers ? keepServers({ settings, config: withoutTrial(config), emit }) : undefined;
+    return {
+      release,
+      servers: () => keeper?.components() ?? [],
+      async stop() {
+        await keeper?.stop();
+        await stopStarted();
+      },
+    };
   } catch (error) {
     await noteStarted();
-    await stop();
+    await stopStarted();
     throw error;
   }
 }
@@ -56,9 +70,7 @@ async function runAll({ settings, config, print, signal }: BringUpSettings): Pro
   // Only those of operations: others are for the process that serves, and count from when it begins.
   if (/^(operations|receipts)\./.test(config['debug.failpoint'])) armFailpoint(config['debug.failpoint']);
   const emit = (event: RunEvent) => printEvent(event, print);
-  // What it serves next is the proof: an instance to try things on would only put that off by seconds.
-  const served = { ...config, 'operations.trial': false };
-  const opened = await openOperations({ settings, config: served, signal, emit });
+  const opened = await openOperations({ settings, config: withoutTrial(config), signal, emit });
   const request = everything(config);
   const plan = await opened.plan(request);
   if (plan.changes === 0) print(`operations ${request.operations.length} in place`);
@@ -68,6 +80,11 @@ async function runAll({ settings, config, print, signal }: BringUpSettings): Pro
   }
   armFailpoint('');
   return opened.scope.release;
+}
+
+/** What it serves next is the proof: an instance to try things on would only put that off by seconds. */
+function withoutTrial(config: Config): Config {
+  return { ...config, 'operations.trial': false };
 }
 
 function printEvent({ phase, operation, message }: RunEvent, print: (line: string) => void): void {

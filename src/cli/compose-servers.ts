@@ -54,6 +54,19 @@ export async function runningServers(settings: ServersSettings): Promise<Running
   return running;
 }
 
+/** Servers of an environment that ended by themselves, by name, with how; those that were stopped are none of them. */
+export async function endedServers(settings: ServersSettings): Promise<ReadonlyMap<string, string>> {
+  const context = contextOf(settings);
+  const ended = new Map<string, string>();
+  for (const { name, processes } of await describeServers(context)) {
+    for (const process of processes) {
+      const { state, detail } = await context.host.process(process);
+      if (state === 'failed') ended.set(name, `${process}: ${detail}`);
+    }
+  }
+  return ended;
+}
+
 /**
  * Stops an environment's servers on this machine, those that need others first, within 15 s; resolves with the names
  * of the processes that ran. `isMeant` leaves some as they are.

@@ -6,7 +6,7 @@ import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { FileState } from '../core/host.ts';
 import type { CheckDocument } from '../core/operation-documents.ts';
-import { inspectAll } from '../operations/engine/inspect.ts';
+import { surveyAll } from '../operations/engine/inspect.ts';
 import { OPERATIONS } from '../operations/list.ts';
 import { openOperations } from './compose-operations.ts';
 import { locateServers } from './compose-servers.ts';
@@ -235,7 +235,7 @@ async function checkUser({ opened }: Context): Promise<Finding> {
 }
 
 async function checkOperations({ opened }: Context): Promise<readonly Finding[]> {
-  const seen = await inspectAll(OPERATIONS, opened.scope);
+  const seen = await surveyAll(OPERATIONS, opened.scope);
   const off = seen.filter(({ state }) => state === 'failed' || state === 'drifted');
   if (off.length === 0) return [{ ok: true, found: 'no operation failed or drifted' }];
   return off.map(({ path, state, unfinished }) => ({

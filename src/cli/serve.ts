@@ -2,6 +2,7 @@ import { packageVersion } from '../config/environment.ts';
 import { configDigest } from '../config/load.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
+import type { ComponentDocument } from '../core/documents.ts';
 import { partitionOf } from '../core/partition.ts';
 import type { NewRecord } from '../core/record.ts';
 import { fullTopic } from '../core/topics.ts';
@@ -30,6 +31,8 @@ export interface ServeSettings {
   /** Instead of `http.port`. */
   readonly port?: number;
   readonly print: (line: string) => void;
+  /** Servers on this machine that `status` tells of beside the stores. */
+  readonly servers?: () => readonly ComponentDocument[];
 }
 
 /**
@@ -55,7 +58,8 @@ export async function serve(settings: ServeSettings): Promise<void> {
   try {
     const console = readConsoleIn(await building);
     const { release, operations } = settings;
-    const parts = { config, environment, startedAtMs, tokens, console, release, operations };
+    const servers = settings.servers ?? (() => []);
+    const parts = { config, environment, startedAtMs, tokens, console, release, operations, servers };
     const server = await startServer(pipeline, parts);
     try {
       await announce(pipeline.paths, server.url);
@@ -87,6 +91,7 @@ async function startServer(
     console: ConsoleFiles | undefined;
     release: ServeSettings['release'];
     operations: OperationsApi | undefined;
+    servers: () => readonly ComponentDocument[];
   },
 ) {
   const { config, environment, startedAtMs, release, operations } = options;
@@ -108,7 +113,14 @@ async function startServer(
   const address = { url: '' };
   const sample = (count: number) => sendSamples({ url: address.url, token }, count);
   const schemas = await openSchemaDesk(pipeline.paths, () => pipeline.chain.map(({ calls }) => calls));
-  const backend = await createBackend(pipeline, { environment, version, startedAtMs, schemas, sample });
+  const backend = await createBackend(pipeline, {
+    environment,
+    version,
+    startedAtMs,
+    schemas,
+    servers: options.servers,
+    sample,
+  });
   const server = await createServer({
     config,
     environment,

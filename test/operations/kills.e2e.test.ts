@@ -2,21 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import type { PlanDocument } from '../../src/core/operation-documents.ts';
 import { ALL, CommandLine, fingerprint } from './command-line.ts';
-
-/** Where a run may die: before and after everything it makes durable. */
-const FAILPOINTS = [
-  'operations.afterMark',
-  'operations.beforeStep',
-  'operations.afterStep',
-  'operations.beforeVerify',
-  'operations.afterVerify',
-  'operations.beforeReceipt',
-  'operations.afterReceipt',
-  'operations.afterUnmark',
-  'operations.beforeRecord',
-  'operations.afterRecord',
-  'receipts.half',
-];
+import { diceOf, FAILPOINTS } from './kill-points.ts';
 
 /** All 30 with MILLRACE_TEST_KILLS=30; MILLRACE_TEST_SEED repeats a run. */
 const KILLS = Number(process.env['MILLRACE_TEST_KILLS'] ?? 8);
@@ -62,15 +48,4 @@ async function looksWithoutTrace(what: string): Promise<void> {
 function withoutScratch(): object {
   const rows = Object.entries(fingerprint(line.data));
   return Object.fromEntries(rows.filter(([path]) => !path.includes('/scratch-')));
-}
-
-/** Mulberry32: the same seed, the same kills. */
-function diceOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

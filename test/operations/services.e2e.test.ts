@@ -6,6 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runningServers } from '../../src/cli/compose-servers.ts';
 import { readSettings } from '../../src/config/environment.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { StatusDocument } from '../../src/core/documents.ts';
+import type { ReceiptsDocument } from '../../src/core/operation-documents.ts';
 import { missingFor } from '../servers/servers.ts';
 import { ALL, CommandLine, endOf, fingerprint } from './command-line.ts';
 
@@ -93,11 +95,11 @@ describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }
   it('are drifted where a file was edited by hand; the next run puts it back and restarts nothing', async () => {
     const before = await running();
     const text = readFileSync(config, 'utf8');
-    writeFileSync(config, text.replace('appendfsync everysec', 'appendfsync no'));
+    writeFileSync(config, text.replace('policy noeviction', 'policy allkeys-lru'));
     const { plan } = await line.plan(...SERVICES);
     assert.deepEqual(
       plan.flatMap(({ changes }) => changes.map(change => [change.step, change.before, change.after])),
-      [['config', 'appendfsync no', 'appendfsync everysec']],
+      [['config', 'maxmemory-policy allkeys-lru', 'maxmemory-policy noeviction']],
     );
     const doctor = await line.run(['doctor', ...SERVICES], ENV);
     assert.match(
@@ -131,6 +133,27 @@ describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }
     assert.deepEqual(Object.keys(await running()).sort(), PROCESSES);
     assert.deepEqual(await due(), []);
     assert.ok((await stop()) < 30_000);
+    assert.deepEqual(await running(), {});
+  });
+
+  it('that crash while up runs are started again, with a receipt; status tells of it', async () => {
+    const stop = await up();
+    const { redis } = await running();
+    process.kill(redis!, 'SIGKILL');
+    while (((await running())['redis'] ?? redis) === redis) await delay(50);
+    const status = async () =>
+      (await line.json<StatusDocument>(['status', ...SERVICES])).components.find(
+        ({ name }) => name === 'server redis',
+      );
+    while ((await status())?.state !== 'ok') await delay(100);
+    assert.match((await status())?.detail ?? '', /^started again 1 times: redis: it/);
+    const [last] = (await line.json<ReceiptsDocument>(['receipts', ...SERVICES])).receipts;
+    assert.equal(last?.operation, 'Provision/services/DataPipeline/Redis');
+    assert.deepEqual(
+      last?.changes.map(({ step }) => step),
+      ['start'],
+    );
+    await stop();
     assert.deepEqual(await running(), {});
   });
 

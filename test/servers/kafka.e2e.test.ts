@@ -117,8 +117,8 @@ describe('kafka 3.9 on zookeeper', { timeout: STEP_MS_MAX, skip: notLong }, asyn
 
   it('comes up after its ZooKeeper, and each starts again where it was killed', async () => {
     const { answers } = await bringUpServers(context);
-    assert.match(answers[0]!, /^ZooKeeper 3\.8\.4 on/);
-    assert.match(answers[1]!, /^Kafka 3\.9\.2 on/);
+    assert.match(answers[1]!, /^ZooKeeper 3\.8\.4 on/);
+    assert.match(answers[2]!, /^Kafka 3\.9\.2 on/);
     assert.deepEqual(await due(context), []);
     await kill(context, 'zookeeper');
     assert.deepEqual(await due(context), ['zookeeper start']);

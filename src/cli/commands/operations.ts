@@ -6,7 +6,7 @@ import type {
   OperationsDocument,
   ReceiptDocument,
 } from '../../core/operation-documents.ts';
-import { changeOf, type Inspection, inspectAll } from '../../operations/engine/inspect.ts';
+import { changeOf, type Inspection, surveyAll } from '../../operations/engine/inspect.ts';
 import { operationPath } from '../../operations/engine/operation.ts';
 import { OPERATIONS } from '../../operations/list.ts';
 import type { Call } from '../call.ts';
@@ -43,7 +43,7 @@ async function documentsOf(call: Call, typed: readonly string[]): Promise<readon
   const { settings, config, operations, jobs } = operationCall(call, typed);
   const opened = await openOperations({ settings, config, jobs });
   const [seen, { entries }] = await Promise.all([
-    inspectAll(operations, opened.scope),
+    surveyAll(operations, opened.scope),
     opened.receipts.read(),
   ]);
   const last = new Map<string, ReceiptDocument>();

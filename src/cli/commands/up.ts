@@ -40,6 +40,7 @@ export async function up(call: Call): Promise<undefined> {
       dataDirectory: settings.dataDirectory,
       print,
       release: broughtUp.release,
+      servers: broughtUp.servers,
       operations: startOperationsApi(settings),
     });
   } finally {

@@ -37,6 +37,36 @@ export async function inspectAll(
   return mapBounded(operations, AT_ONCE_MAX, operation => inspect(operation, scope));
 }
 
+/**
+ * As {@link inspectAll}, but an operation that cannot be looked at (a server that does not answer, a port that is
+ * taken) is one that failed, with the error, and the others are told all the same.
+ */
+export async function surveyAll(
+  operations: readonly Operation[],
+  scope: Scope,
+): Promise<readonly Inspection[]> {
+  return mapBounded(operations, AT_ONCE_MAX, operation =>
+    inspect(operation, scope).catch((error: unknown) => unseen(operation, scope, error)),
+  );
+}
+
+function unseen(operation: Operation, scope: Scope, error: unknown): Inspection {
+  if (!(error instanceof MillraceError)) throw error;
+  const unit = unitOf(operation, scope);
+  const document = error.toDocument();
+  const report = { error: document.code, why: document.why, remedy: document.remedy };
+  return {
+    operation,
+    path: operationPath(operation, scope.environment),
+    unit,
+    look: { exists: false, steps: [], report, undoSteps: () => undefined },
+    missing: unit.missing(scope),
+    unfinished: { startedAtMs: 0, run: '', error: document },
+    state: 'failed',
+    changes: [],
+  };
+}
+
 /** Looks at one operation. */
 export async function inspect(operation: Operation, scope: Scope): Promise<Inspection> {
   const unit = unitOf(operation, scope);

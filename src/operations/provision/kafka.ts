@@ -14,6 +14,7 @@ import type { Part } from './part.ts';
 import { untilAnswered } from './ready.ts';
 import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
 import { processPart, type ServerProcess } from './server-process.ts';
+import { untilUnregistered } from './zookeeper.ts';
 
 interface Broker {
   readonly id: number;
@@ -36,6 +37,8 @@ interface Cluster {
 const HEAP = '256m';
 const FORMAT_MS_MAX = 120_000;
 const STOP_MS_MAX = 12_000;
+/** Five times what a session lives (`zookeeper.session.timeout.ms`): it begins anew with another ZooKeeper. */
+const SESSION_MS_MAX = 30_000;
 
 /**
  * Kafka on a host, loopback: 4.3 as its own controllers (KRaft), or 3.9 on the environment's ZooKeeper, which
@@ -53,6 +56,12 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
       );
     }
   };
+  // A broker that was killed is registered until its session ends, and one that starts meanwhile gives up.
+  const sessionsEnded = async (step: StepContext, started: readonly string[]) => {
+    const ids = brokers.filter(({ name }) => started.includes(name)).map(({ id }) => id);
+    const wait = { ids, msMax: SESSION_MS_MAX };
+    await untilUnregistered(step, place.ports.portOf('zookeeper'), wait);
+  };
   return {
     name: 'kafka',
     parts: [
@@ -66,8 +75,11 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
         'Kafka',
         brokers.map(({ process }) => process),
         ready,
-        // A JVM that starts takes a core; a controller alone waits for the majority of them.
-        cpuCount => Math.max(cpuCount, Math.floor(brokers.length / 2) + 1),
+        {
+          // A JVM that starts takes a core; a controller alone waits for the majority of them.
+          startsMax: cpuCount => Math.max(cpuCount, Math.floor(brokers.length / 2) + 1),
+          ...(isKraft ? {} : { mayStart: sessionsEnded }),
+        },
       ),
     ],
     processes: names,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host, ProcessSpec, ProcessState } from '../../core/host.ts';
+import type { StepContext } from '../../core/operation.ts';
 import { digestOf } from './digest.ts';
 import type { ManagedFile } from './managed-file.ts';
 import type { Difference, Part } from './part.ts';
@@ -17,27 +18,39 @@ export interface ServerProcess {
 const PORT_MS_MAX = 3_000;
 const LOOK_MS = 50;
 
+/** What is particular about starting the processes of a server. */
+export interface StartOptions {
+  /** Most of them that start at once. */
+  readonly startsMax?: (cpuCount: number) => number;
+  /** Resolves when nothing of an earlier life stands against their start. */
+  readonly mayStart?: (context: StepContext, names: readonly string[]) => Promise<void>;
+}
+
 /** The step that starts processes of one server, or starts them anew where they run with another configuration. */
 export function processPart(
   title: string,
   processes: readonly ServerProcess[],
   /** Resolves when those that have just been started are ready. */
   ready: (host: Host, started: readonly string[], signal: AbortSignal) => Promise<void>,
-  /** Most of them that start at once. */
-  startsMax: (cpuCount: number) => number = () => processes.length,
+  { startsMax = () => processes.length, mayStart }: StartOptions = {},
 ): Part {
   return {
     step: 'start',
     what: `start ${title}`,
     observe: host => observeProcesses(host, processes),
-    async apply({ host, progress, signal }) {
+    async apply(context) {
+      const { host, progress, signal } = context;
       const due: ServerProcess[] = [];
       for (const process of processes) if (await isDue(host, process)) due.push(process);
       const waveSize = startsMax((await host.facts()).cpuCount);
       while (due.length > 0) {
         const wave = due.splice(0, waveSize);
+        for (const { spec } of wave) await host.stop(spec.name);
+        await mayStart?.(
+          context,
+          wave.map(({ spec }) => spec.name),
+        );
         for (const { spec, files, ports } of wave) {
-          await host.stop(spec.name);
           await checkPorts(host, { name: spec.name, ports, waitMs: PORT_MS_MAX });
           progress(`starting ${spec.name}`);
           await host.start({ ...spec, digest: (await digestOfProcess(host, spec, files)) ?? '' });

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
+import type { StepContext } from '../../core/operation.ts';
 import { javaPart } from './java.ts';
 import kafka39 from './kafka-3.9.2.lock.json' with { type: 'json' };
 import { filePart, folderPart, type ManagedFile } from './managed-file.ts';
@@ -110,7 +112,7 @@ function configText(port: number, data: string): string {
     `clientPort=${port}`,
     'clientPortAddress=127.0.0.1',
     'admin.enableServer=false',
-    '4lw.commands.whitelist=ruok,srvr,mntr',
+    '4lw.commands.whitelist=ruok,srvr,mntr,dump',
     // Snapshots and logs would pile up for ever otherwise.
     'autopurge.snapRetainCount=3',
     'autopurge.purgeInterval=24',
@@ -127,12 +129,47 @@ const LOGGING = [
   '',
 ].join('\n');
 
+const REGISTRY_LOOK_MS = 200;
+
+/**
+ * Resolves when ZooKeeper holds no session of a broker that died: a node of its name lives until its session ends, and
+ * a broker that meets it gives up. `dump` lists sessions with what they hold. Throws ERR_NOT_READY at the deadline.
+ */
+export async function untilUnregistered(
+  { host, progress, signal }: StepContext,
+  port: number,
+  { ids, msMax }: { readonly ids: readonly number[]; readonly msMax: number },
+): Promise<void> {
+  const endMs = performance.now() + msMax;
+  let told = false;
+  // Ends with the sessions, or at the deadline.
+  while (true) {
+    const dump = await ask(host, port, 'dump');
+    const held = ids.filter(id => new RegExp(`^\\s*/kafka/brokers/ids/${id}\\s*$`, 'm').test(dump));
+    if (held.length === 0) return;
+    if (performance.now() > endMs) {
+      const why = `ZooKeeper still holds the session of broker ${held.join(', ')} after ${msMax / 1000} s`;
+      throw new MillraceError('ERR_NOT_READY', why, {
+        remedy: 'Another process may be that broker: stop it, and run the operation again.',
+      });
+    }
+    if (!told) progress(`waiting for ZooKeeper to end the session of broker ${held.join(', ')}`);
+    told = true;
+    await delay(REGISTRY_LOOK_MS, undefined, { signal });
+  }
+}
+
 /** Asks `srvr`, which a server answers with its version only once it serves. */
 async function serverVersion(host: Host, port: number): Promise<string> {
-  const reply = await host.ask(port, Buffer.from('srvr'), { timeoutMs: ANSWER_MS_MAX, isWhole: () => false });
-  const text = Buffer.from(reply).toString('utf8');
+  const text = await ask(host, port, 'srvr');
   const version = /^Zookeeper version: ([\d.]+)/.exec(text)?.[1];
   if (version === undefined)
     throw new MillraceError('ERR_NOT_READY', `ZooKeeper says: ${text.trim() || 'nothing'}`);
   return version;
+}
+
+/** Sends one of the words of four letters, which are answered until the connection closes. */
+async function ask(host: Host, port: number, word: string): Promise<string> {
+  const options = { timeoutMs: ANSWER_MS_MAX, isWhole: () => false };
+  return Buffer.from(await host.ask(port, Buffer.from(word), options)).toString('utf8');
 }
