@@ -1,5 +1,6 @@
 import { MillraceError } from '../../../core/errors.ts';
 import type { Append, Commit, GroupOffset } from '../../../core/ports.ts';
+import { failpoint } from '../../../observability/failpoint.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import type { CounterFeed } from './counter-feed.ts';
 import {
@@ -151,6 +152,7 @@ export class Transactions {
       await this.#produce(producer, commit.appends);
       const bytes = this.#countersFor(commit, parts);
       await this.#produce(producer, [this.#counterAppend(bytes)]);
+      failpoint('kafka.beforeOffsets');
       for (const { offsets, native } of parts) {
         const positions = offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset }));
         await called(callback => producer.sendOffsetsToTransaction(positions, native, CALL_MS_MAX, callback));
@@ -160,7 +162,9 @@ export class Transactions {
       if (parts.some(({ member }) => member?.isCut() === true)) {
         throw new MillraceError('ERR_LOG_FENCED', 'partitions went to another member during the transaction');
       }
+      failpoint('kafka.beforeCommit');
       await called(callback => producer.commitTransaction(CALL_MS_MAX, callback));
+      failpoint('kafka.afterCommit');
       this.#committed = { id: this.#options.transactionalId, bytes };
     } catch (error) {
       await called(callback => producer.abortTransaction(ABORT_MS_MAX, callback)).catch(() => {});

@@ -26,22 +26,38 @@ const FRESH_MS_MAX = 10_000;
 const servers = await startServers(['redis', 'postgres', 'kafka'], { 'kafka.nodes': NODES });
 const skip = 'skip' in servers ? servers.skip : false;
 
-/** The workers of the chain, each started again when it ends, as a supervisor would. */
+/** Places in a transaction where a worker may kill itself: records sent, offsets sent, committed. */
+const FAILPOINTS = ['kafka.beforeOffsets', 'kafka.beforeCommit', 'kafka.afterCommit'];
+/** Transactions that go by before that, at most. */
+const PASSES_MAX = 30;
+
+/**
+ * The workers of the chain, each started again when it ends, as a supervisor would. Every other start is with a place
+ * in a transaction at which the worker kills itself, until the faults are over.
+ */
 class Workers {
   readonly #flags: readonly string[];
+  readonly #random: () => number;
   readonly #running = new Map<number, ChildProcess>();
   readonly #wanted = new Set<number>();
 
-  constructor(flags: readonly string[]) {
+  /** Whether the workers that start from here on may kill themselves. */
+  areFaulty = true;
+  /** Ends that a failpoint may have brought about: by SIGKILL. */
+  kills = 0;
+
+  constructor(flags: readonly string[], random: () => number) {
     this.#flags = flags;
+    this.#random = random;
   }
 
   start(instance: number): void {
     this.#wanted.add(instance);
-    const argv = ['worker', '--instance', String(instance), '--quiet', ...this.#flags];
+    const argv = ['worker', '--instance', String(instance), '--quiet', ...this.#flags, ...this.#fault()];
     const child = spawn(join(ROOT, 'bin/millrace'), argv, { stdio: 'ignore' });
     this.#running.set(instance, child);
-    child.once('exit', () => {
+    child.once('exit', (_, signal) => {
+      if (signal === 'SIGKILL') this.kills += 1;
       if (this.#wanted.has(instance)) this.start(instance);
     });
   }
@@ -58,6 +74,12 @@ class Workers {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGTERM');
     await once(child, 'exit');
+  }
+
+  #fault(): readonly string[] {
+    const place = FAILPOINTS[Math.floor(this.#random() * FAILPOINTS.length * 2)];
+    if (place === undefined || !this.areFaulty) return [];
+    return ['--set', `debug.failpoint=${place}:${Math.floor(this.#random() * PASSES_MAX)}`];
   }
 
   async stop(): Promise<void> {
@@ -77,7 +99,7 @@ describe(`workers, broker and Redis killed under load (seed ${SEED})`, { skip },
     millrace = await Millrace.create(sets, 'services');
     await millrace.up();
     const place = ['--env', 'services', '--data', millrace.data];
-    workers = new Workers([...place, ...sets.flatMap(set => ['--set', set])]);
+    workers = new Workers([...place, ...sets.flatMap(set => ['--set', set])], createRandom(SEED + 1));
   });
   after(async () => {
     load?.abandon();
@@ -101,6 +123,7 @@ describe(`workers, broker and Redis killed under load (seed ${SEED})`, { skip },
         await restart('redis');
       }
     }
+    workers.areFaulty = false;
     // One is silent for longer than the group waits, then goes on with what it had in hand.
     workers.signal(1, 'SIGSTOP');
     await sleep(PAUSE_MS);
@@ -113,7 +136,8 @@ describe(`workers, broker and Redis killed under load (seed ${SEED})`, { skip },
     t.diagnostic(`a fresh event was found after ${await findFresh(millrace)} ms`);
     const report = await load.stop();
     assert.ok(report.valid.size > 200, `${report.valid.size} events acknowledged`);
-    t.diagnostic(`${report.valid.size} events acknowledged, ${report.resends} batches sent again`);
+    const sent = `${report.valid.size} events acknowledged, ${report.resends} batches sent again`;
+    t.diagnostic(`${sent}, ${workers.kills} workers killed`);
     await assertNothingLostOrDoubled(millrace, report);
   });
 });
