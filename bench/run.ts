@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: () => Promise<rea
   dedup: () => import('./dedup.ts'),
   'dedup-redis': () => import('./dedup-redis.ts'),
   'tables-postgres': () => import('./tables-postgres.ts'),
+  'pipeline-kafka': () => import('./pipeline-kafka.ts'),
 };
 
 const wanted = process.argv.slice(2);
