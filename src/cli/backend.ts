@@ -3,6 +3,7 @@ import { MillraceError } from '../core/errors.ts';
 import { type Json, textAt } from '../core/event.ts';
 import { HEADER } from '../core/headers.ts';
 import { partitionOf } from '../core/partition.ts';
+import type { TableReader } from '../core/ports.ts';
 import type { LogRecord, NewRecord } from '../core/record.ts';
 import type { SchemaDesk } from '../core/schema-documents.ts';
 import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
@@ -37,7 +38,7 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
   const { environment } = options;
   const { reader, queries } = await openReadTables({ ...pipeline, environment });
   return {
-    status: () => statusOf(pipeline, options),
+    status: () => statusOf(pipeline, options, reader),
     jobs: () =>
       jobs.map(({ name, replaces, does, inputs, outputs }) => ({
         job: name,
@@ -76,7 +77,11 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
   };
 }
 
-async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<StatusDocument> {
+async function statusOf(
+  pipeline: Pipeline,
+  options: BackendOptions,
+  reader: TableReader,
+): Promise<StatusDocument> {
   const state = await pipeline.log.describe();
   const ledger = ledgerOf(pipeline, options.environment, state);
   return {
@@ -84,7 +89,7 @@ async function statusOf(pipeline: Pipeline, options: BackendOptions): Promise<St
     version: options.version,
     environment: options.environment,
     uptimeMs: Math.round(performance.now() - options.startedAtMs),
-    components: [...(await componentDocuments(pipeline, state)), ...options.servers()],
+    components: [...(await componentDocuments(pipeline, state, reader)), ...options.servers()],
     conservation: conservationRows(ledger),
     edges: edgeRows(ledger),
     workers: await workerDocuments(pipeline),

@@ -1,5 +1,6 @@
 import type { ComponentDocument, StatusDocument } from '../core/documents.ts';
-import type { LogState } from '../core/ports.ts';
+import { MillraceError } from '../core/errors.ts';
+import type { LogState, TableReader } from '../core/ports.ts';
 import type { Ledger } from '../observability/conservation.ts';
 import type { Pipeline } from './compose.ts';
 import { readersOf } from './compose-jobs.ts';
@@ -14,16 +15,18 @@ export function ledgerOf(pipeline: Pipeline, environment: string, state: LogStat
   return { environment, state, jobs, groups, isStored: layout.isStored };
 }
 
-/** The state of every component, in the order an event meets them. */
+/** The state of every component, in the order an event meets them. The tables are asked for something small. */
 export async function componentDocuments(
   pipeline: Pipeline,
   state: LogState,
+  reader: TableReader,
 ): Promise<readonly ComponentDocument[]> {
   const { config, chain } = pipeline;
   const refusal = pipeline.log.admission();
-  const [marks, sinks] = await Promise.all([
+  const [marks, sinks, unread] = await Promise.all([
     answerOf(chain[0]?.calls.markCount() ?? Promise.resolve(null)),
     answerOf(pipeline.sinks.calls.trouble()),
+    answerOf(readTrouble(reader)),
   ]);
   const lost = state.quarantined.reduce((sum, range) => sum + range.toOffset - range.fromOffset, 0);
   const quarantine = lost === 0 ? '' : `, ${lost} offsets quarantined`;
@@ -46,7 +49,7 @@ export async function componentDocuments(
     })),
     component('cache', config['cache.adapter'], null, 'open'),
     failable('tables', config['tables.adapter'], sinks, ({ tables }) => ({
-      trouble: tables,
+      trouble: tables ?? ('value' in unread ? unread.value : 'they do not answer'),
       detail: onOff(config['tables.enabled']),
     })),
     failable('archive', 'local', sinks, ({ archive }) => ({
@@ -70,6 +73,17 @@ function onOff(isOn: boolean): string {
 
 function component(name: string, adapter: string, trouble: string | null, fine: string): ComponentDocument {
   return { name, adapter, state: trouble === null ? 'ok' : 'degraded', detail: trouble ?? fine };
+}
+
+/** Why the tables cannot be read; null where they can. The sink says so too, but only once it has something to do. */
+async function readTrouble(reader: TableReader): Promise<string | null> {
+  try {
+    await reader.lastTimes();
+    return null;
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return `${error.message}: ${error.why}`;
+  }
 }
 
 type Answer<T> = { readonly value: T } | { readonly silent: string };

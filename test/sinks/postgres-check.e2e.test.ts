@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { checkPostgres } from '../../src/adapters/tables/postgres-check.ts';
 import type { PostgresOptions } from '../../src/adapters/tables/postgres-connection.ts';
 import { prepareReader } from '../../src/adapters/tables/postgres-reader-role.ts';
 import { openPostgresTables } from '../../src/adapters/tables/postgres-tables.ts';
+import type { StatusDocument } from '../../src/core/documents.ts';
 import type { ChecksDocument } from '../../src/core/operation-documents.ts';
 import { Millrace } from '../e2e/millrace.ts';
 import { startPostgres } from '../servers/postgres.ts';
@@ -131,5 +132,51 @@ describe('a check of postgresql', { skip }, () => {
     const [login] = await doctor();
     assert.match(login!.found, /refuses the login/);
     assert.doesNotMatch(`${login!.found} ${login!.remedy}`, /wrong/);
+  });
+
+  it('status names a server that went away; what came meanwhile is stored once it is back', async t => {
+    const options = await server.createDatabase();
+    const millrace = await Millrace.create([
+      'tables.adapter=postgresql',
+      `postgres.port=${options.port}`,
+      `postgres.database=${options.database}`,
+      `postgres.username=${options.username}`,
+    ]);
+    atEnd(t, () => millrace.remove());
+    const secret = join(millrace.data, 'password');
+    await writeFile(secret, options.password, { mode: 0o600 });
+    await millrace.up([`postgres.password=file:${secret}`]);
+    const send = async (mid: string) => {
+      const event = await readFile(new URL('../../fixtures/valid/impression.json', import.meta.url), 'utf8');
+      const events = [{ ...JSON.parse(event), mid, ets: Date.now() }];
+      const body = JSON.stringify({ id: 'api.telemetry', ver: '3.0', ets: Date.now(), events });
+      const headers = { 'content-type': 'application/json' };
+      const { status } = await millrace.fetch('/v1/telemetry', { method: 'POST', headers, body });
+      assert.equal(status, 200);
+    };
+    const tables = async () => {
+      const { components } = (await (await millrace.fetch('/v1/status')).json()) as StatusDocument;
+      return components.find(({ name }) => name === 'tables')!;
+    };
+    await send('before');
+    await millrace.idle();
+    assert.equal((await tables()).state, 'ok');
+    await server.kill();
+    const away = await tables();
+    assert.equal(away.state, 'degraded');
+    assert.match(away.detail, /a store does not answer: PostgreSQL test_\d+@127\.0\.0\.1/);
+    await send('meanwhile');
+    await server.start();
+    await millrace.idle();
+    assert.equal((await tables()).state, 'ok');
+    const sql =
+      "SELECT mid, count(*)::integer AS n FROM events WHERE eid = 'IMPRESSION' GROUP BY mid ORDER BY mid";
+    assert.deepEqual(
+      (await server.administer(sql, options.database)).map(({ mid, n }) => [mid, n]),
+      [
+        ['before', 1],
+        ['meanwhile', 1],
+      ],
+    );
   });
 });
