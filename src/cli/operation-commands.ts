@@ -120,8 +120,9 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
   {
     path: 'secrets rotate',
     args: '<name>',
-    does: 'draw a generated secret anew',
-    examples: ['millrace secrets rotate operator-token'],
+    does: 'draw a generated secret anew, and have the server that knows it take the new one',
+    options: [CONFIRM_OPTION],
+    examples: ['millrace secrets rotate operator-token', 'millrace secrets rotate redis --env services'],
     load: async () => (await import('./commands/secrets.ts')).rotateSecret,
   },
   {

@@ -12,30 +12,34 @@ import { anEvent, type LoadReport, startLoad } from '../e2e/load.ts';
 import { Millrace } from '../e2e/millrace.ts';
 import { assertNothingLostOrDoubled } from '../e2e/oracle.ts';
 
-const PUBLISHES = 10;
-/** Large enough for thousands of events a second from four senders, also on a machine that is busy. */
-const BATCH_EVENTS = 100;
-
 /** Publishes again and again while events flow, on an environment of its own. */
 export function testPublishing({
   environment,
   sets,
   workers,
   seed,
+  publishes,
+  batchEvents,
+  perSecondMin,
 }: {
   readonly environment: string;
   readonly sets: readonly string[];
   readonly workers: number;
   readonly seed: number;
+  readonly publishes: number;
+  /** Events of a batch; four senders send one after the other. */
+  readonly batchEvents: number;
+  /** Events a second that must have been acknowledged meanwhile. */
+  readonly perSecondMin: number;
 }): void {
-  it(`changes them ${PUBLISHES} times under load: nothing lost or doubled, each worker read back`, async t => {
+  it(`changes them ${publishes} times under load: nothing lost or doubled, each worker read back`, async t => {
     const millrace = await serve(t, sets, environment);
     const startedMs = performance.now();
-    const load = startLoad(millrace, seed, BATCH_EVENTS);
+    const load = startLoad(millrace, seed, batchEvents);
     t.after(() => load.abandon());
     const notes = new NoteBook(millrace);
     const digests = new Set<string>();
-    for (let version = 1; version <= PUBLISHES; version++) {
+    for (let version = 1; version <= publishes; version++) {
       await sleep(500);
       const added = await post<SchemaAddedDocument>(millrace, '/v1/schemas', { schema: noteSchema(version) });
       assert.equal(added.version, version);
@@ -48,11 +52,11 @@ export function testPublishing({
       digests.add(published.digest);
       await notes.assertJudgedBy(version);
     }
-    assert.equal(digests.size, PUBLISHES, 'each set is another one');
+    assert.equal(digests.size, publishes, 'each set is another one');
     const report = await load.stop();
     const perSecond = ((report.valid.size + report.invalid.size) * 1000) / (performance.now() - startedMs);
-    t.diagnostic(`${Math.round(perSecond)} events/s acknowledged while ${PUBLISHES} sets were published`);
-    assert.ok(perSecond > 1000, `events flowed: ${Math.round(perSecond)} events/s`);
+    t.diagnostic(`${Math.round(perSecond)} events/s acknowledged while ${publishes} sets were published`);
+    assert.ok(perSecond > perSecondMin, `events flowed: ${Math.round(perSecond)} events/s`);
     assert.equal(report.resends, 0, 'no batch was refused meanwhile');
     await assertNothingLostOrDoubled(millrace, notes.and(report));
   });
@@ -125,9 +129,12 @@ export class NoteBook {
   }
 }
 
+/** What was sent before waits its turn: on a machine that is busy, a minute and more. */
+const JUDGED_MS_MAX = 120_000;
+
 /** Waits until an event is found where it ended. */
 async function outcomeOf(millrace: Millrace, mid: string): Promise<string> {
-  const deadlineMs = Date.now() + 60_000;
+  const deadlineMs = Date.now() + JUDGED_MS_MAX;
   // Ends when it is found, or at the deadline.
   while (true) {
     const { events } = (await (await millrace.fetch(`/v1/events?mid=${mid}`)).json()) as EventsDocument;

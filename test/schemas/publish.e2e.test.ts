@@ -12,7 +12,15 @@ import { NoteBook, noteSchema, post, schemasOf, serve, testPublishing } from './
 const SEED = Number(process.env['MILLRACE_TEST_SEED'] ?? Date.now() % 1_000_000);
 
 describe(`schemas published to a running environment (seed ${SEED}, repeat with MILLRACE_TEST_SEED)`, () => {
-  testPublishing({ environment: 'local', sets: [], workers: 1, seed: SEED });
+  testPublishing({
+    environment: 'local',
+    sets: [],
+    workers: 1,
+    seed: SEED,
+    publishes: 10,
+    batchEvents: 100,
+    perSecondMin: 1000,
+  });
 
   for (const [failpoint, version] of [
     ['schemas.beforeRecord', null],

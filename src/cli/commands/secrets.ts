@@ -1,26 +1,45 @@
 import { MillraceError } from '../../core/errors.ts';
+import { type Operation, operationPath, type Scope } from '../../operations/engine/operation.ts';
+import { OPERATIONS } from '../../operations/list.ts';
+import { describeServers } from '../../operations/provision/servers.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
+import { refuseUnconfirmed } from '../confirm.ts';
 import { drawSecret } from '../data-directory.ts';
 import { formatTable } from '../format.ts';
 import { operationCall } from '../operation-call.ts';
 import { secretReferences, unresolvedSecret } from '../secret-references.ts';
+import { finish, tell } from './run.ts';
 
 const TOKEN = 'operator-token';
+/** The operation that brings a server to the password in its file, by the server's name. */
+const OPERATION_OF: Readonly<Record<string, string>> = { redis: 'Redis', postgres: 'Postgres' };
+
+/** A secret that was drawn here. */
+interface GeneratedSecret {
+  readonly name: string;
+  readonly file: string;
+  /** Files made from it. They go first, so that it is seen that the server knows another one. */
+  readonly made: readonly string[];
+  readonly usedBy: string;
+  /** What takes it over; undefined where nothing runs that would have to. */
+  readonly operation: Operation | undefined;
+}
 
 /** `secrets`: which there are and where they lie; never a secret itself. */
 export async function listSecrets(call: Call): Promise<undefined> {
   const { settings, config } = operationCall(call, []);
-  const { site } = (await openOperations({ settings, config })).scope;
-  const token = await site.host.stat(site.paths.tokenFile);
+  const { scope } = await openOperations({ settings, config });
+  const generated = await generatedSecrets(scope);
+  const own = generated.map(async ({ name, file, usedBy }) => ({
+    name,
+    reference: `file:${file}`,
+    usedBy,
+    isThere: (await scope.site.host.stat(file)) !== undefined,
+    isOurs: true,
+  }));
   const secrets = [
-    {
-      name: TOKEN,
-      reference: `file:${site.paths.tokenFile}`,
-      usedBy: 'the API, the console and the command line',
-      isThere: token !== undefined,
-      isOurs: true,
-    },
+    ...(await Promise.all(own)),
     ...secretReferences(config).map(reference => ({
       name: reference.key,
       reference: reference.reference,
@@ -37,24 +56,69 @@ export async function listSecrets(call: Call): Promise<undefined> {
   );
 }
 
-/** `secrets rotate NAME`: draws a generated secret anew; what the operator brings is the operator's to change. */
-export async function rotateSecret(call: Call): Promise<undefined> {
+/**
+ * `secrets rotate NAME`: draws a generated secret anew, and has the server that knows it take the new one. Where that
+ * is cut off, the server's operation has drifted, and running it ends it. What the operator brings is not touched.
+ */
+export async function rotateSecret(call: Call): Promise<number> {
   const name = call.arg(0);
   const { settings, config } = operationCall(call, []);
-  if (name !== TOKEN) {
+  const opened = await openOperations({ settings, config });
+  const generated = await generatedSecrets(opened.scope);
+  const secret = generated.find(candidate => candidate.name === name);
+  if (secret === undefined) {
     throw new MillraceError('ERR_NOT_FOUND', `"${name}" is not a secret that was generated here`, {
-      remedy: `Rotate: ${TOKEN}. Others are changed where their reference points.`,
+      remedy: `Rotate: ${generated.map(row => row.name).join(', ')}. Others are changed where their reference points.`,
     });
   }
-  const { scope, locked } = await openOperations({ settings, config });
-  const served = await scope.site.served();
+  await refuseUnconfirmed(call, settings.environment, config);
+  const { site } = opened.scope;
+  const served = await site.served();
   if (served !== null) {
-    throw new MillraceError('ERR_OPERATION_TARGET', `${served.url} serves with the token as it is`, {
-      remedy: `millrace down, then millrace secrets rotate ${TOKEN}, then millrace up`,
+    throw new MillraceError('ERR_OPERATION_TARGET', `${served.url} serves with ${name} as it is`, {
+      remedy: `millrace down, then millrace secrets rotate ${name}, then millrace up`,
     });
   }
-  await locked(async () => {
-    await scope.site.host.put(scope.site.paths.tokenFile, `${drawSecret()}\n`, { mode: 0o600 });
+  if (secret.operation !== undefined && (await site.host.stat(secret.file)) === undefined) {
+    throw new MillraceError('ERR_NOT_FOUND', `${name} was not drawn yet`, {
+      remedy: `It is drawn by: millrace run ${operationPath(secret.operation, settings.environment)}`,
+    });
+  }
+  await opened.locked(async () => {
+    for (const file of secret.made) await site.host.remove(file);
+    await site.host.put(secret.file, `${drawSecret()}\n`, { mode: 0o600 });
   });
-  call.output.document({ rotated: name }, () => `Drew ${name} anew: ${scope.site.paths.tokenFile}\n`);
+  call.output.document({ rotated: name }, () => `Drew ${name} anew: ${secret.file}\n`);
+  return secret.operation === undefined ? 0 : takeOver(call, secret.operation);
+}
+
+/** Has a server take the password in its file. */
+async function takeOver(call: Call, operation: Operation): Promise<number> {
+  const { settings, config } = operationCall(call, []);
+  const opened = await openOperations({ settings, config, emit: event => tell(call.output, event) });
+  const paths = [operationPath(operation, settings.environment)];
+  return finish(call.output, await opened.run({ paths, operations: [operation], only: false }));
+}
+
+async function generatedSecrets({ site, config, environment }: Scope): Promise<readonly GeneratedSecret[]> {
+  const { root, cache } = site.paths;
+  const servers = await describeServers({ host: site.host, config, environment, root, cache });
+  const token = {
+    name: TOKEN,
+    file: site.paths.tokenFile,
+    made: [],
+    usedBy: 'the API, the console and the command line',
+    operation: undefined,
+  };
+  const passwords = servers.flatMap(({ name, secrets }) => {
+    const [file] = secrets;
+    const made = secrets.filter(path => path.endsWith('-passwords'));
+    const operation = OPERATIONS.find(
+      candidate => candidate.folder === 'Provision' && candidate.name === OPERATION_OF[name],
+    );
+    return file === undefined || operation === undefined
+      ? []
+      : [{ name, file, made, usedBy: name, operation }];
+  });
+  return [token, ...passwords];
 }
