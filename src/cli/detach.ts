@@ -2,11 +2,14 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadConfig } from '../config/load.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Call } from './call.ts';
 import { ask, findServer, readServing } from './http-client.ts';
 
 const READY_MS_MAX = 60_000;
+/** Servers come first there, and what they run may be downloaded and built before: while it lives it is waited for. */
+const SERVERS_READY_MS_MAX = 40 * 60_000;
 const LOOK_MS = 50;
 
 /**
@@ -70,7 +73,9 @@ async function waitUntilReady(
 ): Promise<void> {
   // The child is the one to ask, whatever --url or MILLRACE_URL say.
   const settings = { ...call.settings, url: undefined };
-  const deadlineMs = Date.now() + READY_MS_MAX;
+  const isEmbedded = loadConfig(call.settings).config['log.adapter'] === 'embedded';
+  const readyMsMax = isEmbedded ? READY_MS_MAX : SERVERS_READY_MS_MAX;
+  const deadlineMs = Date.now() + readyMsMax;
   while (Date.now() < deadlineMs) {
     const end = endOf();
     if (end !== null) throw notUp(`it ended with ${end}`, child.logPath);
@@ -80,7 +85,7 @@ async function waitUntilReady(
     }
     await sleep(LOOK_MS);
   }
-  throw notUp(`it was not ready within ${READY_MS_MAX} ms`, child.logPath);
+  throw notUp(`it was not ready within ${readyMsMax} ms`, child.logPath);
 }
 
 function notUp(end: string, logPath: string): MillraceError {
