@@ -14,6 +14,13 @@ describe('golden run on Kafka, Redis and PostgreSQL, chain.split=dedup,denormali
   testGoldenBatches({ environment: 'services', sets: ['chain.split=dedup,denormalise', 'kafka.workers=2'] }),
 );
 
+const isLong = process.env['MILLRACE_TEST_LONG'] === '1';
+const skipOld = isLong ? skip : 'the longer suite runs it: MILLRACE_TEST_LONG=1';
+
+describe('golden run on Kafka 3.9 with ZooKeeper, Redis and PostgreSQL', { skip: skipOld }, () =>
+  testGoldenBatches({ environment: 'services', sets: ['kafka.generation=zookeeper'] }),
+);
+
 describe('the other inputs of the golden data, on Kafka, Redis and PostgreSQL', { skip }, () =>
   testOtherInputs({ environment: 'services', sets: [] }),
 );
