@@ -9,6 +9,7 @@ import { recordOf, textOf } from './open-log.ts';
 const POLL = { recordsMax: 100, bytesMax: 1_000_000, waitMsMax: 100 } as const;
 const FENCED = { code: 'ERR_LOG_FENCED' };
 const WAIT_MS_MAX = 30_000;
+const JOINS = 5;
 
 /** An environment with 20 records in each of the two partitions of `alpha`. */
 async function filledEnvironment(test: TestContext) {
@@ -84,6 +85,36 @@ describe('log on Kafka: members of a group', { skip: SKIP }, () => {
     assert.equal(counters['copy.received'], 44);
     await a.close();
     await joined.close();
+  });
+
+  it('commits while others join and leave: a group that is put together anew shuts nobody off', async test => {
+    const { environment, alpha, first, second } = await filledEnvironment(test);
+    const a = await first.consume('g', [alpha]);
+    let isOver = false;
+    let taken = 0;
+    const working = (async () => {
+      // Ends with the joins: each turn adds what the next one takes.
+      while (!isOver) {
+        const records = await a.poll(POLL);
+        if (records.length > 0) await commit(first, environment, records);
+        taken += records.length;
+        const more = [recordOf('again')];
+        await first.commit({
+          appends: [0, 1].map(partition => ({ topic: alpha, partition, records: more })),
+        });
+      }
+    })();
+    for (let join = 0; join < JOINS; join++) {
+      const b = await second.consume('g', [alpha]);
+      const records = await b.poll(POLL);
+      if (records.length > 0) await commit(second, environment, records);
+      taken += records.length;
+      await b.close();
+    }
+    isOver = true;
+    await working;
+    assert.equal((await first.describe()).counters['copy.received'], taken);
+    await a.close();
   });
 
   it('refuses work on a partition that it had to let go, also where it got it back', async test => {

@@ -57,6 +57,18 @@ export interface Work {
   parts(): readonly GroupPart[] | Promise<readonly GroupPart[]>;
 }
 
+/** A transaction that is tried. */
+interface Attempt {
+  readonly appends: readonly Append[];
+  readonly parts: readonly GroupPart[];
+  readonly isLast: boolean;
+}
+
+/** The brokers' codes where a group has a new generation, or is about to: the member learns of it a moment later. */
+const REGROUPING: readonly number[] = [22, 27];
+/** How long a group may take for it, within which a revoke waits for the transaction. */
+const REGROUP_MS_MAX = 4_000;
+const REGROUP_PAUSE_MS = 50;
 const INIT_MS_MAX = 30_000;
 const CALL_MS_MAX = TRANSACTION_MS_MAX;
 const ABORT_MS_MAX = 3_000;
@@ -70,8 +82,8 @@ const QUEUE_PAUSE_MS = 5;
  * transaction open, and because the counters of the process are one sum: with a producer for each group, each
  * would need a transactional id, a connection and sums of its own, for transactions that take 4 ms each.
  *
- * After any failure nothing more is committed: what became of a transaction is then known to the brokers alone,
- * and the process that starts next under the same id settles it.
+ * After any other failure than that of a group which members join or leave, nothing more is committed: what became of
+ * a transaction is then known to the brokers alone, and the process that starts next under the same id settles it.
  */
 export class Transactions {
   readonly #options: TransactionsOptions;
@@ -145,13 +157,29 @@ export class Transactions {
     }
   }
 
+  /**
+   * Commits; again where the group was joined or left meanwhile, which refuses offsets for the moment: nothing of the
+   * aborted transaction is ever read, and the partitions are held until it is over.
+   */
   async #transact(commit: Work['commit'], parts: readonly GroupPart[]): Promise<void> {
     const producer = await this.#producer!;
+    const bytes = this.#countersFor(commit, parts);
+    const appends = [...commit.appends, this.#counterAppend(bytes)];
+    const deadlineMs = performance.now() + REGROUP_MS_MAX;
+    // Ends: the last attempt is the one after the deadline.
+    while (!(await this.#attempt(producer, { appends, parts, isLast: performance.now() > deadlineMs }))) {
+      await new Promise(resolve => setTimeout(resolve, REGROUP_PAUSE_MS));
+    }
+    this.#committed = { id: this.#options.transactionalId, bytes };
+    failpoint('kafka.afterCommit');
+  }
+
+  /** One transaction; false where it was aborted because the group is being put together anew. */
+  async #attempt(producer: NativeProducer, { appends, parts, isLast }: Attempt): Promise<boolean> {
+    let isDecided = false;
     try {
       await called(callback => producer.beginTransaction(callback));
-      await this.#produce(producer, commit.appends);
-      const bytes = this.#countersFor(commit, parts);
-      await this.#produce(producer, [this.#counterAppend(bytes)]);
+      await this.#produce(producer, appends);
       failpoint('kafka.beforeOffsets');
       for (const { offsets, native } of parts) {
         const positions = offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset }));
@@ -159,15 +187,20 @@ export class Transactions {
       }
       // The client sent the place it had in the group at that moment. Where that was one from after a loss, the
       // loss shows by now.
-      if (parts.some(({ member }) => member?.isCut() === true)) {
+      if (isCut(parts)) {
         throw new MillraceError('ERR_LOG_FENCED', 'partitions went to another member during the transaction');
       }
       failpoint('kafka.beforeCommit');
+      isDecided = true;
       await called(callback => producer.commitTransaction(CALL_MS_MAX, callback));
-      failpoint('kafka.afterCommit');
-      this.#committed = { id: this.#options.transactionalId, bytes };
+      return true;
     } catch (error) {
-      await called(callback => producer.abortTransaction(ABORT_MS_MAX, callback)).catch(() => {});
+      const isAborted = await called(callback => producer.abortTransaction(ABORT_MS_MAX, callback)).then(
+        () => true,
+        () => false,
+      );
+      const isMoving = REGROUPING.includes((error as Partial<NativeError>).code ?? 0);
+      if (!isDecided && isAborted && isMoving && !isLast && !isCut(parts)) return false;
       throw this.#fail(error);
     }
   }
@@ -244,6 +277,10 @@ export class Transactions {
     this.#record = feed.recordOf(transactionalId) ?? emptyCounterRecord();
     return producer;
   }
+}
+
+function isCut(parts: readonly GroupPart[]): boolean {
+  return parts.some(({ member }) => member?.isCut() === true);
 }
 
 /** The row after a member's commit: the offset, and what was passed with it. */
