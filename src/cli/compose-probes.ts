@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { openCacheOwner } from '../adapters/cache/sqlite-cache.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../adapters/log/embedded-log.ts';
@@ -243,7 +245,10 @@ export async function holdingsOf(
 }
 
 function rowsIn(file: string, tables: readonly string[]): string | null {
-  const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
+  const place = pathToFileURL(file);
+  // Where nothing waits beside the file, it is read without SQLite's putting files there.
+  if (!existsSync(`${file}-wal`)) place.searchParams.set('immutable', '1');
+  const database = new DatabaseSync(place, { readOnly: true, timeout: 5_000 });
   try {
     const names = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
     const there = tables.filter(table => names.some(row => row['name'] === table));

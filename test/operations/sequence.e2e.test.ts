@@ -62,7 +62,9 @@ describe('the whole sequence on embedded', () => {
     const before = fingerprint(line.data);
     await line.plan();
     await line.json(['operations']);
-    await line.json(['operations', 'describe', 'Deploy/Yarn']);
+    for (const folder of ['Build', 'Bootstrap', 'Provision', 'Deploy']) {
+      await line.json(['operations', 'describe', folder]);
+    }
     await line.json(['doctor']);
     assert.deepEqual(fingerprint(line.data), before);
   });

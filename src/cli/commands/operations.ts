@@ -17,7 +17,7 @@ import { operationCall } from '../operation-call.ts';
 /** `operations`: every operation with its state, in the order of the original's documentation. */
 export async function listOperations(call: Call): Promise<undefined> {
   const { settings, config } = operationCall(call, []);
-  const operations = await documentsOf(call, []);
+  const operations = await documentsOf(call, [], false);
   const document: OperationsDocument = {
     environment: settings.environment,
     protected: config['operations.protected'],
@@ -33,13 +33,18 @@ export async function listOperations(call: Call): Promise<undefined> {
 
 /** `operations describe PATH`: what it does, needs and would change, and what became of the original's parameters. */
 export async function describeOperation(call: Call): Promise<undefined> {
-  const rows = await documentsOf(call, [call.arg(0)]);
+  const rows = await documentsOf(call, [call.arg(0)], true);
   const [first] = rows;
   const document = rows.length === 1 && first !== undefined ? first : { operations: rows };
   call.output.document(document, () => rows.map(describeText).join('\n'));
 }
 
-async function documentsOf(call: Call, typed: readonly string[]): Promise<readonly OperationDescription[]> {
+/** @param plansUndo  whether undo is planned as well, which looks into what the operations hold */
+async function documentsOf(
+  call: Call,
+  typed: readonly string[],
+  plansUndo: boolean,
+): Promise<readonly OperationDescription[]> {
   const { settings, config, operations, jobs } = operationCall(call, typed);
   const opened = await openOperations({ settings, config, jobs });
   const [seen, { entries }] = await Promise.all([
@@ -54,6 +59,7 @@ async function documentsOf(call: Call, typed: readonly string[]): Promise<readon
         target: inspection.operation.target(config),
         environment: settings.environment,
         last: last.get(inspection.path),
+        plansUndo,
       }),
     ),
   );
@@ -65,6 +71,7 @@ async function documentOf(
     readonly target: OperationDocument['target'];
     readonly environment: string;
     readonly last: ReceiptDocument | undefined;
+    readonly plansUndo: boolean;
   },
 ): Promise<OperationDescription> {
   const needed = OPERATIONS.filter(other => operation.needs.includes(`${other.folder}/${other.name}`));
@@ -83,7 +90,7 @@ async function documentOf(
     standIn: unit.standIn,
     changes,
     observed: look.report,
-    undo: await undoOf(look),
+    undo: more.plansUndo ? await undoOf(look) : null,
   };
 }
 
