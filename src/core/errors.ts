@@ -233,7 +233,7 @@ export const ERRORS = {
     'unavailable',
     503,
     'a topic is not on the broker',
-    'Create it: millrace topics apply',
+    'Create it: millrace run KafkaSetup',
   ),
   ERR_REPLICAS_TOO_FEW: row(
     'unavailable',
