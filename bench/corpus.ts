@@ -69,6 +69,21 @@ export function masterRows(): readonly { dataset: Dataset; key: string; value: J
   ];
 }
 
+/** What the pipelines that are measured over these events are configured with. */
+export const BENCH_SETS: readonly string[] = [
+  'denormalise.expiryMonths=1200',
+  'log.freeBytesMin=0',
+  'dedup.producers=staging.sunbird.app',
+];
+const EVENTS_PER_BATCH = 100;
+
+/** So many events in batches of 100. */
+export function benchBatches(events: number): readonly Buffer[] {
+  return Array.from({ length: events / EVENTS_PER_BATCH }, (_, i) =>
+    benchBatch(i * EVENTS_PER_BATCH, EVENTS_PER_BATCH),
+  );
+}
+
 /** One batch as an SDK posts it: unique mids from `first` on, 1 % of them repeated, 2 % of the events invalid. */
 export function benchBatch(first: number, count: number): Buffer {
   const events = Array.from({ length: count }, (_, i) => benchEvent(first + i));

@@ -7,15 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openPipeline, type Pipeline } from '../src/cli/compose.ts';
 import { loadConfig } from '../src/config/load.ts';
 import type { NewRecord } from '../src/core/record.ts';
-import { benchBatch, masterRows } from './corpus.ts';
+import { BENCH_SETS, benchBatches, masterRows } from './corpus.ts';
 import { type Figure, parseFloorUs } from './figure.ts';
 
 const EVENTS = 200_000;
-const EVENTS_PER_BATCH = 100;
 const RECORDS_PER_COMMIT = 16;
 const BIN = join(import.meta.dirname, '../bin/millrace');
 const TOPIC = 'services.telemetry.ingest';
-const SETS = ['denormalise.expiryMonths=1200', 'log.freeBytesMin=0', 'dedup.producers=staging.sunbird.app'];
 const VARIANTS = [
   { name: 'one worker, archive on, tables off', sets: ['kafka.workers=1', 'tables.enabled=off'] },
   {
@@ -34,13 +32,11 @@ const TICKS_PER_S = 100;
  * workers ran. The floor is JSON.parse of the same bytes.
  */
 export async function run(): Promise<readonly Figure[]> {
-  const batches = Array.from({ length: EVENTS / EVENTS_PER_BATCH }, (_, i) =>
-    benchBatch(i * EVENTS_PER_BATCH, EVENTS_PER_BATCH),
-  );
+  const batches = benchBatches(EVENTS);
   const floorUs = parseFloorUs(batches, EVENTS);
   const figures: Figure[] = [{ name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' }];
   for (const { name, sets, isGoal } of VARIANTS) {
-    const { rate, parts } = await runOver(batches, [...SETS, ...sets]);
+    const { rate, parts } = await runOver(batches, [...BENCH_SETS, ...sets]);
     figures.push({
       name: `${name}: events`,
       value: rate,

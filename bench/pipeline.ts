@@ -11,16 +11,14 @@ import { loadConfig } from '../src/config/load.ts';
 import type { Config } from '../src/config/options.ts';
 import type { NewRecord } from '../src/core/record.ts';
 import { createLogger } from '../src/observability/logger.ts';
-import { benchBatch, masterRows } from './corpus.ts';
+import { BENCH_SETS, benchBatches, masterRows } from './corpus.ts';
 import { cpuUs, type Figure, parseFloorUs } from './figure.ts';
 
 /** Events that pass before the clock starts: until then the compiler's threads take a part that a long run has not. */
 const WARM_UP_EVENTS = 100_000;
 const EVENTS = 300_000;
-const EVENTS_PER_BATCH = 100;
 const RECORDS_PER_COMMIT = 4;
 const TOPIC = 'local.telemetry.ingest';
-const SETS = ['denormalise.expiryMonths=1200', 'log.freeBytesMin=0', 'dedup.producers=staging.sunbird.app'];
 const VARIANTS = [
   { name: 'archive and tables off', sets: ['archive.enabled=off', 'tables.enabled=off'], isGoal: false },
   { name: 'archive on, tables off', sets: ['tables.enabled=off'], isGoal: true },
@@ -32,13 +30,11 @@ const VARIANTS = [
  * events that wait in the input topic. The floor is JSON.parse of the same bytes in the same process.
  */
 export async function run(): Promise<readonly Figure[]> {
-  const batches = Array.from({ length: EVENTS / EVENTS_PER_BATCH }, (_, i) =>
-    benchBatch(i * EVENTS_PER_BATCH, EVENTS_PER_BATCH),
-  );
+  const batches = benchBatches(EVENTS);
   const floorUs = parseFloorUs(batches, EVENTS);
   const figures: Figure[] = [{ name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' }];
   for (const { name, sets, isGoal } of VARIANTS) {
-    const { eventsPerSecond, eventUs, threads } = await runOver(batches, [...SETS, ...sets]);
+    const { eventsPerSecond, eventUs, threads } = await runOver(batches, [...BENCH_SETS, ...sets]);
     figures.push(
       {
         name: `${name}: events`,
