@@ -43,12 +43,13 @@ export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
   const started = new Set<string>();
   const stopStarted = async () => void (await stopEnvironmentServers(place, name => started.has(name)));
   const noteStarted = async () => {
-    for (const [name, pid] of await runningServers(place)) if (before.get(name) !== pid) started.add(name);
+    const running = await runningServers(place);
+    for (const [name, pid] of running) if (before.get(name) !== pid) started.add(name);
+    return running;
   };
   try {
     const release = await runAll(options);
-    await noteStarted();
-    const hasServers = (await runningServers(place)).size > 0;
+    const hasServers = (await noteStarted()).size > 0;
     const emit = (event: RunEvent) => printEvent(event, options.print);
     const keeper = hasServers ? keepServers({ settings, config: withoutTrial(config), emit }) : undefined;
     return {

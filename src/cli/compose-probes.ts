@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { openCacheOwner } from '../adapters/cache/sqlite-cache.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../adapters/log/embedded-log.ts';
 import { takeOwnership } from '../adapters/log/owner-lock.ts';
 import { openEmbeddedState } from '../adapters/state/embedded-state.ts';
+import { immutable } from '../adapters/tables/migration-state.ts';
 import { createQueryRunner } from '../adapters/tables/query-process.ts';
 import { openTables } from '../adapters/tables/sqlite-tables.ts';
 import type { Config } from '../config/options.ts';
@@ -245,9 +245,7 @@ export async function holdingsOf(
 }
 
 function rowsIn(file: string, tables: readonly string[]): string | null {
-  const place = pathToFileURL(file);
-  // Where nothing waits beside the file, it is read without SQLite's putting files there.
-  if (!existsSync(`${file}-wal`)) place.searchParams.set('immutable', '1');
+  const place = existsSync(`${file}-wal`) ? file : immutable(file);
   const database = new DatabaseSync(place, { readOnly: true, timeout: 5_000 });
   try {
     const names = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();

@@ -4,7 +4,7 @@ import type { Config } from '../config/options.ts';
 import type { ComponentDocument } from '../core/documents.ts';
 import { type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
-import { OPERATIONS } from '../operations/list.ts';
+import { provisionOf } from '../operations/list.ts';
 import { openOperations } from './compose-operations.ts';
 import { endedServers } from './compose-servers.ts';
 
@@ -67,12 +67,10 @@ export function keepServers({ settings, config, emit }: KeepSettings): ServerKee
   }
 
   async function startAgain(name: string, known: Crashed, detail: string): Promise<void> {
-    const operations = OPERATIONS.filter(
-      operation => operation.folder === 'Provision' && operation.name.toLowerCase() === name,
-    );
+    const operation = provisionOf(name);
     const opened = await openOperations({ settings, config, signal, emit });
     const error = await opened
-      .run({ paths: [], operations, only: false })
+      .run({ paths: [], operations: operation === undefined ? [] : [operation], only: false })
       .then(summary => summary.error, errorOf);
     // Somebody else's run, which looks at it as well: no start of ours.
     if (error?.code === 'ERR_OWNED') return;

@@ -51,3 +51,8 @@ export const OPERATIONS: readonly Operation[] = [
   samzaTelemetrySchemas,
   deployYarn,
 ];
+
+/** The operation that provides a server, by the name of that; undefined for one that comes with another. */
+export function provisionOf(server: string): Operation | undefined {
+  return OPERATIONS.find(({ folder, name }) => folder === 'Provision' && name.toLowerCase() === server);
+}

@@ -26,12 +26,17 @@ export async function readMigrations(
   return { applied: await readCopy(file), known };
 }
 
-/** Undefined where the file cannot be read by itself: somebody writes to it right now. */
-function readImmutable(file: string): readonly string[] | undefined {
+/** Where SQLite reads a file without writing beside it; what its write-ahead file holds is not seen. */
+export function immutable(file: string): URL {
   const url = pathToFileURL(file);
   url.searchParams.set('immutable', '1');
+  return url;
+}
+
+/** Undefined where the file cannot be read by itself: somebody writes to it right now. */
+function readImmutable(file: string): readonly string[] | undefined {
   try {
-    return readLedger(url);
+    return readLedger(immutable(file));
   } catch {
     return undefined;
   }

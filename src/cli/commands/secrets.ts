@@ -1,6 +1,6 @@
 import { MillraceError } from '../../core/errors.ts';
 import { type Operation, operationPath, type Scope } from '../../operations/engine/operation.ts';
-import { OPERATIONS } from '../../operations/list.ts';
+import { provisionOf } from '../../operations/list.ts';
 import { describeServers } from '../../operations/provision/servers.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
@@ -12,8 +12,6 @@ import { secretReferences, unresolvedSecret } from '../secret-references.ts';
 import { finish, tell } from './run.ts';
 
 const TOKEN = 'operator-token';
-/** The operation that brings a server to the password in its file, by the server's name. */
-const OPERATION_OF: Readonly<Record<string, string>> = { redis: 'Redis', postgres: 'Postgres' };
 
 /** A secret that was drawn here. */
 interface GeneratedSecret {
@@ -113,9 +111,7 @@ async function generatedSecrets({ site, config, environment }: Scope): Promise<r
   const passwords = servers.flatMap(({ name, secrets }) => {
     const [file] = secrets;
     const made = secrets.filter(path => path.endsWith('-passwords'));
-    const operation = OPERATIONS.find(
-      candidate => candidate.folder === 'Provision' && candidate.name === OPERATION_OF[name],
-    );
+    const operation = provisionOf(name);
     return file === undefined || operation === undefined
       ? []
       : [{ name, file, made, usedBy: name, operation }];

@@ -4,7 +4,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope, Unit } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
-import { targetOf } from '../engine/targets.ts';
+import { postgresTarget } from '../engine/targets.ts';
 import { standingOf } from '../provision/server-unit.ts';
 
 /** Deploy/<env>/DataPipeline/CassandraDbUpdate. */
@@ -23,8 +23,7 @@ export const cassandraDbUpdate: Operation = {
     'Provision/Postgres',
   ],
   parameters: DEPLOY_PARAMETERS,
-  target: config =>
-    config['tables.adapter'] === 'sqlite' ? 'embedded' : targetOf(config['postgres.target']),
+  target: postgresTarget,
   units: {
     embedded: embeddedUnit({
       record: 'Deploy-CassandraDbUpdate',

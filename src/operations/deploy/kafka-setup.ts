@@ -5,7 +5,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
 import type { WantedTopic } from '../engine/site.ts';
-import { targetOf } from '../engine/targets.ts';
+import { kafkaTarget } from '../engine/targets.ts';
 import { brokerTopics } from './broker-topics.ts';
 
 /** Deploy/<env>/DataPipeline/KafkaSetup. */
@@ -23,7 +23,7 @@ export const kafkaSetup: Operation = {
     'Provision/Kafka',
   ],
   parameters: DEPLOY_PARAMETERS,
-  target: config => (config['log.adapter'] === 'embedded' ? 'embedded' : targetOf(config['kafka.target'])),
+  target: kafkaTarget,
   units: {
     embedded: embeddedUnit({
       record: 'Deploy-KafkaSetup',

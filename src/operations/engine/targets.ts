@@ -2,7 +2,7 @@ import type { Config } from '../../config/options.ts';
 import type { OperationTarget } from '../../core/operation-documents.ts';
 
 /** A server's target as the configuration has it: `host` or `external`. */
-export function targetOf(text: string): OperationTarget {
+function targetOf(text: string): OperationTarget {
   return text === 'host' ? 'host' : 'external';
 }
 
@@ -12,8 +12,17 @@ export function redisTarget(config: Config): OperationTarget {
   return isUsed ? targetOf(config['redis.target']) : 'embedded';
 }
 
+/** Kafka is there where the log is on it. */
+export function kafkaTarget(config: Config): OperationTarget {
+  return config['log.adapter'] === 'embedded' ? 'embedded' : targetOf(config['kafka.target']);
+}
+
+/** PostgreSQL is there where the tables are in it. */
+export function postgresTarget(config: Config): OperationTarget {
+  return config['tables.adapter'] === 'sqlite' ? 'embedded' : targetOf(config['postgres.target']);
+}
+
 /** ZooKeeper is there where an old Kafka needs it. */
 export function zookeeperTarget(config: Config): OperationTarget {
-  const isUsed = config['log.adapter'] === 'kafka' && config['kafka.generation'] === 'zookeeper';
-  return isUsed ? targetOf(config['kafka.target']) : 'embedded';
+  return config['kafka.generation'] === 'zookeeper' ? kafkaTarget(config) : 'embedded';
 }

@@ -2,7 +2,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { externalUnit } from '../engine/external-unit.ts';
 import { joinUnits, type Operation } from '../engine/operation.ts';
 import { REMOTE_PARAMETERS } from '../engine/parameters.ts';
-import { targetOf } from '../engine/targets.ts';
+import { kafkaTarget } from '../engine/targets.ts';
 import { serverUnit } from './server-unit.ts';
 
 /** Provision/<env>/DataPipeline/Kafka. */
@@ -13,7 +13,7 @@ export const kafka: Operation = {
   does: 'Creates the durable log of all topics and proves that what is written is read back.',
   needs: ['OpsAdministration/Bootstrap', 'Provision/Zookeeper'],
   parameters: REMOTE_PARAMETERS,
-  target: config => (config['log.adapter'] === 'embedded' ? 'embedded' : targetOf(config['kafka.target'])),
+  target: kafkaTarget,
   units: {
     embedded: embeddedUnit({
       record: 'Provision-Kafka',

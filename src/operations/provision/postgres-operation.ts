@@ -2,7 +2,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { externalUnit } from '../engine/external-unit.ts';
 import type { Operation } from '../engine/operation.ts';
 import { PROVISION_PARAMETERS } from '../engine/parameters.ts';
-import { targetOf } from '../engine/targets.ts';
+import { postgresTarget } from '../engine/targets.ts';
 import { serverUnit } from './server-unit.ts';
 
 /** Provision/<env>/DataPipeline/Postgres. */
@@ -13,8 +13,7 @@ export const postgres: Operation = {
   does: 'Creates the database of the tables; the tables are the migrations of CassandraDbUpdate.',
   needs: ['OpsAdministration/Bootstrap'],
   parameters: PROVISION_PARAMETERS,
-  target: config =>
-    config['tables.adapter'] === 'sqlite' ? 'embedded' : targetOf(config['postgres.target']),
+  target: postgresTarget,
   units: {
     embedded: embeddedUnit({
       record: 'Provision-Postgres',

@@ -1,5 +1,6 @@
 import type { Config } from '../../config/options.ts';
 import type { Host } from '../../core/host.ts';
+import { kafkaTarget, postgresTarget, redisTarget, zookeeperTarget } from '../engine/targets.ts';
 import { kafkaServer } from './kafka.ts';
 import { kafkaClient } from './kafka-client.ts';
 import type { Part } from './part.ts';
@@ -31,26 +32,26 @@ interface ServerKind {
 const KINDS: readonly ServerKind[] = [
   {
     name: 'redis',
-    isWanted: config => isRedisUsed(config) && config['redis.target'] === 'host',
+    isWanted: config => redisTarget(config) === 'host',
     make: redisServer,
   },
   {
     name: 'postgres',
-    isWanted: config => config['tables.adapter'] === 'postgresql' && config['postgres.target'] === 'host',
+    isWanted: config => postgresTarget(config) === 'host',
     make: postgresServer,
   },
   {
     name: 'kafka-client',
-    isWanted: config => config['log.adapter'] === 'kafka',
+    isWanted: config => kafkaTarget(config) !== 'embedded',
     make: kafkaClient,
   },
   {
     name: 'zookeeper',
-    isWanted: config => isKafkaWanted(config) && config['kafka.generation'] === 'zookeeper',
+    isWanted: config => zookeeperTarget(config) === 'host',
     // Kafka 3.9 comes with the jars of a ZooKeeper of its time.
     make: context => zookeeperServer(context, '3.8.4'),
   },
-  { name: 'kafka', isWanted: isKafkaWanted, make: kafkaServer },
+  { name: 'kafka', isWanted: config => kafkaTarget(config) === 'host', make: kafkaServer },
 ];
 
 /** All of them together; a server that needs longer is killed, and recovers when it starts. */
@@ -91,12 +92,4 @@ export async function stopServers(host: Host, servers: readonly Pick<Server, 'pr
     const msMax = index === running.length - 1 ? leftMs : leftMs / 2;
     await Promise.all(processes.map(name => host.stop(name, { msMax })));
   }
-}
-
-function isKafkaWanted(config: Config): boolean {
-  return config['log.adapter'] === 'kafka' && config['kafka.target'] === 'host';
-}
-
-function isRedisUsed(config: Config): boolean {
-  return config['state.adapter'] === 'redis' || config['cache.adapter'] === 'redis';
 }

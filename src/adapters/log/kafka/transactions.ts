@@ -57,8 +57,8 @@ export interface Work {
   parts(): readonly GroupPart[] | Promise<readonly GroupPart[]>;
 }
 
-/** A transaction that is tried. */
-interface Attempt {
+/** What is committed, made once for all tries. */
+interface Prepared {
   readonly appends: readonly Append[];
   readonly parts: readonly GroupPart[];
   readonly isLast: boolean;
@@ -175,7 +175,7 @@ export class Transactions {
   }
 
   /** One transaction; false where it was aborted because the group is being put together anew. */
-  async #attempt(producer: NativeProducer, { appends, parts, isLast }: Attempt): Promise<boolean> {
+  async #attempt(producer: NativeProducer, { appends, parts, isLast }: Prepared): Promise<boolean> {
     let isDecided = false;
     try {
       await called(callback => producer.beginTransaction(callback));
