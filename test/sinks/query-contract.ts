@@ -15,7 +15,7 @@ export type QueryLimits = Pick<
 export const QUERY_LIMITS: QueryLimits = {
   'query.timeoutMs': 10_000,
   'query.rowsMax': 10,
-  'query.memoryBytesMax': 64 * 1024 * 1024,
+  'query.memoryBytesMax': 96 * 1024 * 1024,
   'query.concurrentMax': 2,
 };
 

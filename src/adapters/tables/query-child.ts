@@ -13,8 +13,10 @@ const WATCH_MS = 10;
 // hard_heap_limit at 50 MB a query took 300 MB). A thread watches what the process holds instead.
 const WATCH = `
   const { workerData } = require('node:worker_threads');
-  const bytesMax = process.memoryUsage.rss() + workerData;
-  setInterval(() => process.memoryUsage.rss() > bytesMax && process.kill(process.pid, 'SIGKILL'), ${WATCH_MS});`;
+  const bytesMax = process.memoryUsage.rss() + workerData.memoryBytesMax;
+  setInterval(() => process.memoryUsage.rss() > bytesMax && process.kill(process.pid, 'SIGKILL'), ${WATCH_MS});
+  Atomics.store(workerData.watching, 0, 1);
+  Atomics.notify(workerData.watching, 0);`;
 
 // Nothing here reaches out of the database, or makes a large value out of a number.
 const FUNCTIONS: ReadonlySet<string> = new Set(
@@ -42,10 +44,17 @@ const TOO_BIG = 18;
 const STORE_FAILURES: readonly number[] = [5, 6, 10, 11, 13, 14, 26];
 
 const request: QueryRequest = JSON.parse(readFileSync(0, 'utf8'));
-new Worker(WATCH, { eval: true, workerData: request.memoryBytesMax });
-process.stdout.end(answer(request), () => process.exit(0));
+// What the thread itself holds must not count, nor may the query be ahead of it.
+const watching = new Int32Array(new SharedArrayBuffer(4));
+new Worker(WATCH, { eval: true, workerData: { memoryBytesMax: request.memoryBytesMax, watching } });
+Atomics.wait(watching, 0, 0);
+for (const piece of answer(request)) process.stdout.write(piece);
+process.stdout.end(() => process.exit(0));
 
-function answer({ file, sql, relations, rowsMax, answerBytesMax }: QueryRequest): string {
+/** What is answered, in pieces: of a large answer there is one copy. */
+type Answer = readonly (string | Uint8Array)[];
+
+function answer({ file, sql, relations, rowsMax, answerBytesMax }: QueryRequest): Answer {
   const denied: string[] = [];
   try {
     const database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_MS_MAX });
@@ -94,20 +103,20 @@ function refusalOf(
 function rowsAnswer(
   statement: StatementSync,
   limits: { readonly rowsMax: number; readonly answerBytesMax: number },
-): string {
+): Answer {
   statement.setReadBigInts(true);
   statement.setReturnArrays(true);
   const columns = statement.columns();
   const names = distinctNames(columns.map(column => column.name));
   const types = columns.map(column => declaredType(column.type));
   const keys = names.map(name => `${JSON.stringify(name)}:`);
-  const rows: string[] = [];
+  const rows: Uint8Array[] = [];
   let sizeBytes = 0;
   let truncated = false;
   for (const row of statement.iterate()) {
     const cells = cellsOf(row);
-    const text = `{${cells.map((cell, i) => keys[i] + cellText(cell)).join(',')}}`;
-    sizeBytes += text.length + 1;
+    const text = `${rows.length === 0 ? '' : ','}{${cells.map((cell, i) => keys[i] + cellText(cell)).join(',')}}`;
+    sizeBytes += text.length;
     if (rows.length === 0 && sizeBytes > limits.answerBytesMax) {
       return failure('ERR_QUERY_MEMORY', `its first row takes more than ${limits.answerBytesMax} bytes`);
     }
@@ -115,11 +124,12 @@ function rowsAnswer(
       truncated = true;
       break;
     }
-    rows.push(text);
+    // Outside the heap, where V8's idea of when to collect does not count it twice.
+    rows.push(Buffer.from(text));
     for (const [i, cell] of cells.entries()) types[i] ??= typeOf(cell);
   }
   const described = names.map((name, i) => ({ name, type: types[i] ?? 'null' }));
-  return `{"columns":${JSON.stringify(described)},"rows":[${rows.join(',')}],"truncated":${truncated}}`;
+  return [`{"columns":${JSON.stringify(described)},"rows":[`, ...rows, `],"truncated":${truncated}}`];
 }
 
 /** With `setReturnArrays` a row is an array, which the types do not say. */
@@ -149,7 +159,7 @@ function cellText(cell: SQLOutputValue): string {
   return JSON.stringify(cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : cell);
 }
 
-function failureOf(error: unknown): string {
+function failureOf(error: unknown): Answer {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
   if (code === NO_MEMORY || code === TOO_BIG || /string longer than/i.test(message)) {
@@ -159,6 +169,6 @@ function failureOf(error: unknown): string {
   return failure(isStores ? 'ERR_STORE_UNAVAILABLE' : 'ERR_QUERY_INVALID', message);
 }
 
-function failure(code: QueryFailure['code'], why: string): string {
-  return JSON.stringify({ code, why } satisfies QueryFailure);
+function failure(code: QueryFailure['code'], why: string): Answer {
+  return [JSON.stringify({ code, why } satisfies QueryFailure)];
 }
