@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type EmbeddedLog,
   type EmbeddedLogOptions,
@@ -80,6 +81,19 @@ export async function readAll(log: Log, topic: string, partition: number): Promi
     const page = await log.read(topic, partition, from, 1000);
     if (page.length === 0) return records;
     records.push(...page);
+  }
+}
+
+/**
+ * Reads a partition from offset 0 on until it has so many records. A commit with offsets is a transaction on Kafka,
+ * and what it wrote can be read a moment after it resolved.
+ */
+export async function readSoon(log: Log, topic: string, partition: number, count: number) {
+  const endsAtMs = Date.now() + 30_000;
+  for (;;) {
+    const records = await readAll(log, topic, partition);
+    if (records.length >= count || Date.now() > endsAtMs) return records;
+    await delay(20);
   }
 }
 
