@@ -110,6 +110,9 @@ describe('the operations page', { skip: NEEDS_CHROMIUM }, () => {
     }
     await closePage(one);
     await closePage(other);
+    const late = await viewer.open('#/operations?path=all');
+    await late.page.locator('.run').getByText('changes applied and verified').waitFor();
+    await closePage(late);
   });
 
   it('is worked from the keyboard alone: found, opened, run, closed, focus back at its row', async () => {

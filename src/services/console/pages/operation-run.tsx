@@ -8,7 +8,7 @@ import { nowMs } from '../state/clock.ts';
 import { say } from '../state/hand-out.ts';
 import { type FollowedRun, run } from '../state/operations.ts';
 
-/** The log of the run that goes on, or of this page's last one where it was asked for what is selected. */
+/** The log of the run that goes on, or of the last one where it was asked for what is selected. */
 export function RunPanel({ paths }: { readonly paths: readonly string[] }) {
   const now = run.value;
   if (now === null) return null;
@@ -21,6 +21,7 @@ export function RunPanel({ paths }: { readonly paths: readonly string[] }) {
         <span role="status">
           <Outcome run={now} />
         </span>
+        {now.isRunning ? null : <span class="quiet">{formatTime(now.startedAtMs, nowMs.value)}</span>}
         {now.isRunning ? <CancelButton /> : null}
       </div>
       {now.refusal === undefined ? null : <RefusalBox refusal={now.refusal} />}

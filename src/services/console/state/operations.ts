@@ -33,7 +33,7 @@ export const lookRefusal = signal<Refusal | undefined>(undefined);
 export const lookedAtMs = signal(0);
 /** Counts the looks: what depends on the state of operations is read anew with it. */
 export const looks = signal(0);
-/** The run that goes on, or the last one that this page followed. */
+/** The run that goes on, or the last one; null where this page knows of none. */
 export const run = signal<FollowedRun | null>(null);
 
 /** Looks at every operation anew, unless a run goes on: what it works on is neither here nor there. */
@@ -60,13 +60,17 @@ export async function startRun(paths: readonly string[], confirm: string | undef
   );
 }
 
-/** Follows the run that goes on, started by another page or before this one was opened anew. */
+/**
+ * Follows the run that goes on, started by another page or before this one was opened anew. One that has ended in
+ * between is read to its end, where this page knows of no other.
+ */
 export async function joinRun(): Promise<void> {
   if (run.value?.isRunning === true) return;
   const answer = await read<RunStateDocument>('/v1/run');
-  if ('refusal' in answer || !answer.value.running) return;
-  const { paths, startedAtMs } = answer.value;
-  await follow(paths, startedAtMs ?? Date.now(), onLine => readLines('/v1/run/log', onLine));
+  if ('refusal' in answer) return;
+  const { running, paths, startedAtMs } = answer.value;
+  if (startedAtMs === null || !(running || run.value === null)) return;
+  await follow(paths, startedAtMs, onLine => readLines('/v1/run/log', onLine));
 }
 
 /** The mark of each operation that a run has told of, by path. */
