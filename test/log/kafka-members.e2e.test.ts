@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { pino } from 'pino';
 import type { Consumer, GroupOffset, ServedLog } from '../../src/core/ports.ts';
 import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
@@ -10,6 +11,10 @@ const POLL = { recordsMax: 100, bytesMax: 1_000_000, waitMsMax: 100 } as const;
 const FENCED = { code: 'ERR_LOG_FENCED' };
 const WAIT_MS_MAX = 30_000;
 const JOINS = 5;
+/** The longer run: MILLRACE_TEST_JOINS=100. */
+const WIDE_JOINS = Number(process.env['MILLRACE_TEST_JOINS'] ?? 4);
+/** More than the client has requests under way at once, so that a transaction is aborted with some unsent. */
+const WIDE_PARTITIONS = 16;
 
 /** An environment with 20 records in each of the two partitions of `alpha`. */
 async function filledEnvironment(test: TestContext) {
@@ -115,6 +120,60 @@ describe('log on Kafka: members of a group', { skip: SKIP }, () => {
     await working;
     assert.equal((await first.describe()).counters['copy.received'], taken);
     await a.close();
+  });
+
+  it('commits to many partitions while members come and go: none of it restarts a worker', async test => {
+    const environment = freshEnvironment();
+    await createTopics(environment, { alpha: 4, beta: WIDE_PARTITIONS });
+    const [alpha, beta] = ['alpha', 'beta'].map(name => fullTopic(environment, name)) as [string, string];
+    const warnings: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: line => void warnings.push(line) });
+    const open = (instance: number) =>
+      openTestLog(test, environment, { instance, plainTopics: [alpha], logger });
+    const feeder = await open(0);
+    let isOver = false;
+    let taken = 0;
+    const partitions = Array.from({ length: WIDE_PARTITIONS }, (_, partition) => partition);
+    const work = async (log: ServedLog, isDone: () => boolean) => {
+      const consumer = await log.consume('g', [alpha]);
+      while (!isDone()) {
+        const records = await consumer.poll(POLL);
+        if (records.length === 0) continue;
+        const copies = records.map(record => recordOf(textOf(record)));
+        await log.commit({
+          appends: partitions.map(partition => ({ topic: beta, partition, records: copies })),
+          offsets: offsetsAfter(records),
+          counters: { 'copy.received': records.length },
+        });
+        taken += records.length;
+      }
+      await consumer.close();
+    };
+    const feeding = (async () => {
+      while (!isOver) {
+        const records = [recordOf('again')];
+        await feeder.commit({
+          appends: [0, 1, 2, 3].map(partition => ({ topic: alpha, partition, records })),
+        });
+      }
+    })();
+    const workers = [await open(1), await open(2)].map(log => work(log, () => isOver));
+    const third = await open(3);
+    const coming = (async () => {
+      for (let join = 0; join < WIDE_JOINS; join++) {
+        let turns = 0;
+        await work(third, () => turns++ >= 3);
+      }
+    })();
+    try {
+      await Promise.race([coming, ...workers]);
+    } finally {
+      isOver = true;
+    }
+    await Promise.all([feeding, coming, ...workers]);
+    assert.equal((await feeder.describe()).counters['copy.received'], taken);
+    const told = warnings.filter(line => /transaction/i.test(line));
+    assert.deepEqual(told, [], 'what is handled is no warning');
   });
 
   it('refuses work on a partition that it had to let go, also where it got it back', async test => {

@@ -22,6 +22,7 @@ const BROKER_CODES: Readonly<Record<number, ErrorCode>> = {
 /** The native client's codes that are looked for. */
 export const NATIVE = {
   queueFull: -184,
+  state: -172,
   assignPartitions: -175,
   revokePartitions: -174,
   fatal: -150,

@@ -64,11 +64,9 @@ interface Prepared {
   readonly isLast: boolean;
 }
 
-/** The brokers' codes where a group has a new generation, or is about to: the member learns of it a moment later. */
-const REGROUPING: readonly number[] = [22, 27];
-/** How long a group may take for it, within which a revoke waits for the transaction. */
-const REGROUP_MS_MAX = 4_000;
-const REGROUP_PAUSE_MS = 50;
+/** How long a transaction is made again: a revoke waits for it meanwhile. */
+const AGAIN_MS_MAX = 4_000;
+const AGAIN_PAUSE_MS = 50;
 const INIT_MS_MAX = 30_000;
 const CALL_MS_MAX = TRANSACTION_MS_MAX;
 const ABORT_MS_MAX = 3_000;
@@ -82,8 +80,10 @@ const QUEUE_PAUSE_MS = 5;
  * transaction open, and because the counters of the process are one sum: with a producer for each group, each
  * would need a transactional id, a connection and sums of its own, for transactions that take 4 ms each.
  *
- * After any other failure than that of a group which members join or leave, nothing more is committed: what became of
- * a transaction is then known to the brokers alone, and the process that starts next under the same id settles it.
+ * A transaction that the brokers have aborted is made again for a while: a group which members join or leave refuses
+ * offsets for the moment, and the client then drops records that it had numbered, which the brokers refuse the next
+ * attempt for. After any other failure nothing more is committed: what became of a transaction is then known to the
+ * brokers alone, and the process that starts next under the same id settles it.
  */
 export class Transactions {
   readonly #options: TransactionsOptions;
@@ -158,25 +158,27 @@ export class Transactions {
   }
 
   /**
-   * Commits; again where the group was joined or left meanwhile, which refuses offsets for the moment: nothing of the
-   * aborted transaction is ever read, and the partitions are held until it is over.
+   * Commits; again where the transaction was aborted: nothing of it is ever read, and the partitions are held until
+   * it is over.
    */
   async #transact(commit: Work['commit'], parts: readonly GroupPart[]): Promise<void> {
     const producer = await this.#producer!;
     const bytes = this.#countersFor(commit, parts);
     const appends = [...commit.appends, this.#counterAppend(bytes)];
-    const deadlineMs = performance.now() + REGROUP_MS_MAX;
+    const deadlineMs = performance.now() + AGAIN_MS_MAX;
     // Ends: the last attempt is the one after the deadline.
     while (!(await this.#attempt(producer, { appends, parts, isLast: performance.now() > deadlineMs }))) {
-      await new Promise(resolve => setTimeout(resolve, REGROUP_PAUSE_MS));
+      await new Promise(resolve => setTimeout(resolve, AGAIN_PAUSE_MS));
     }
     this.#committed = { id: this.#options.transactionalId, bytes };
     failpoint('kafka.afterCommit');
   }
 
-  /** One transaction; false where it was aborted because the group is being put together anew. */
+  /**
+   * One transaction; false where it was aborted, so that it can be made again. The brokers refuse to abort what they
+   * have committed, so an abort that succeeded settles what became of it, also where the commit was asked for.
+   */
   async #attempt(producer: NativeProducer, { appends, parts, isLast }: Prepared): Promise<boolean> {
-    let isDecided = false;
     try {
       await called(callback => producer.beginTransaction(callback));
       await this.#produce(producer, appends);
@@ -191,7 +193,6 @@ export class Transactions {
         throw new MillraceError('ERR_LOG_FENCED', 'partitions went to another member during the transaction');
       }
       failpoint('kafka.beforeCommit');
-      isDecided = true;
       await called(callback => producer.commitTransaction(CALL_MS_MAX, callback));
       return true;
     } catch (error) {
@@ -199,9 +200,10 @@ export class Transactions {
         () => true,
         () => false,
       );
-      const isMoving = REGROUPING.includes((error as Partial<NativeError>).code ?? 0);
-      if (!isDecided && isAborted && isMoving && !isLast && !isCut(parts)) return false;
-      throw this.#fail(error);
+      if (!isAborted || !isAbortable(error) || isLast || isCut(parts)) throw this.#fail(error);
+      const { message, code } = error as NativeError;
+      this.#options.logger.debug({ why: message, nativeCode: code }, 'transaction made again');
+      return false;
     }
   }
 
@@ -277,6 +279,12 @@ export class Transactions {
     this.#record = feed.recordOf(transactionalId) ?? emptyCounterRecord();
     return producer;
   }
+}
+
+/** True where the client says that a transaction has failed; appending to one, it only says that its state is wrong. */
+function isAbortable(error: unknown): boolean {
+  const { code, isTxnRequiresAbort } = error as Partial<NativeError>;
+  return isTxnRequiresAbort === true || code === NATIVE.state;
 }
 
 function isCut(parts: readonly GroupPart[]): boolean {
