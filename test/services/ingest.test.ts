@@ -88,6 +88,26 @@ test('gzip, zlib and raw deflate and brotli are inflated, small and large', asyn
   assert.equal(it.meter.inFlightBytes, 0);
 });
 
+test('a gzip body is read whatever length its end declares, and refused where that is not its length', async () => {
+  await using it = await startServer();
+  const text = Buffer.from(JSON.stringify({ events: [' '.repeat(100_000), 'é'.repeat(200_000)], mid: 'm' }));
+  const whole = gzipSync(text);
+  const members = Buffer.concat([gzipSync(text.subarray(0, -9)), gzipSync(text.subarray(-9))]);
+  for (const body of [whole, members]) {
+    it.world.records.length = 0;
+    assert.equal((await postBytes(it, body, { 'content-encoding': 'gzip' })).status, 200);
+    assert.ok(onlyValue(it).startsWith(text.subarray(0, -1).toString()));
+  }
+  for (const declared of [0, 1, text.length - 1, text.length + 1, 0xffff_ffff]) {
+    const lying = Buffer.from(whole);
+    lying.writeUInt32LE(declared, lying.length - 4);
+    const response = await postBytes(it, lying, { 'content-encoding': 'gzip' });
+    assert.equal(response.status, 400, `${declared}`);
+    assert.equal(await codeOf(response), 'ERR_BODY_ENCODING', `${declared}`);
+  }
+  assert.equal(it.meter.inFlightBytes, 0);
+});
+
 test('content types of JSON in UTF-8 are taken, all others are not', async () => {
   await using it = await startServer();
   const status = async (type: string) => (await post(it, { events: [] }, { 'content-type': type })).status;

@@ -38,9 +38,10 @@ export async function inflateBody(
 ): Promise<Buffer | MillraceError> {
   if (encoding === 'identity') return bytes;
   const format = encoding === 'deflate' && !hasZlibHeader(bytes) ? 'raw' : encoding;
+  const options = { maxOutputLength: bytesMax, chunkSize: chunkBytesOf(bytes, format) };
   try {
-    if (bytes.length <= SYNC_BYTES_MAX) return SYNC[format](bytes, { maxOutputLength: bytesMax });
-    return await gate.run(() => ASYNC[format](bytes, { maxOutputLength: bytesMax }));
+    if (bytes.length <= SYNC_BYTES_MAX) return SYNC[format](bytes, options);
+    return await gate.run(() => ASYNC[format](bytes, options));
   } catch (error) {
     return refusalOf(error, bytesMax);
   }
@@ -53,11 +54,30 @@ const CONCURRENT_MAX = 4;
 
 const SYNC = { gzip: gunzipSync, deflate: inflateSync, raw: inflateRawSync, br: brotliDecompressSync };
 const ASYNC = {
-  gzip: promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip),
-  deflate: promisify<Buffer, { maxOutputLength: number }, Buffer>(inflate),
-  raw: promisify<Buffer, { maxOutputLength: number }, Buffer>(inflateRaw),
-  br: promisify<Buffer, { maxOutputLength: number }, Buffer>(brotliDecompress),
+  gzip: promisify<Buffer, InflateOptions, Buffer>(gunzip),
+  deflate: promisify<Buffer, InflateOptions, Buffer>(inflate),
+  raw: promisify<Buffer, InflateOptions, Buffer>(inflateRaw),
+  br: promisify<Buffer, InflateOptions, Buffer>(brotliDecompress),
 };
+
+interface InflateOptions {
+  readonly maxOutputLength: number;
+  readonly chunkSize: number;
+}
+
+const CHUNK_BYTES = 16 * 1024;
+const CHUNK_BYTES_MAX = 256 * 1024;
+
+/**
+ * How much to inflate at a time. Gzip ends with the length of what it holds (RFC 1952), and one piece of that size
+ * costs half as much as pieces that are put together; it is a sender's word, so it is only believed up to a bound.
+ */
+function chunkBytesOf(bytes: Buffer, format: keyof typeof SYNC): number {
+  if (format !== 'gzip' || bytes.length < 4) return CHUNK_BYTES;
+  // One more than it holds, or the decoder asks for a second piece to find that nothing is left.
+  const declaredBytes = bytes.readUInt32LE(bytes.length - 4) + 1;
+  return Math.min(Math.max(declaredBytes, CHUNK_BYTES), CHUNK_BYTES_MAX);
+}
 
 /** RFC 1950: method 8 in the low bits, and the first two bytes are a multiple of 31. */
 function hasZlibHeader(bytes: Buffer): boolean {
