@@ -357,17 +357,12 @@ function rowsOf(given: Given, offset: number) {
     context: { did: given.did, channel: given.channel },
     actor: { id: given.user },
   };
-  const record = logRecord(TOPICS[given.outcome], JSON.stringify(value), {
-    offset,
-    headers: headersOf(
-      {
-        source: { topic: 'telemetry.ingest', partition: 0, offset, index: 0 },
-        nowMs: given.receivedAtMs,
-        job: 'route',
-      },
-      { code: null, reason: null, pointer: null },
-    ),
-  });
+  const source = { topic: 'telemetry.ingest', partition: 0, offset, index: 0 };
+  const headers = headersOf(
+    { source, nowMs: given.receivedAtMs, job: 'route' },
+    { code: null, reason: null, pointer: null },
+  );
+  const record = logRecord(TOPICS[given.outcome], JSON.stringify(value), { offset, headers });
   return tableRowsOf(record, ENVIRONMENT);
 }
 

@@ -10,7 +10,7 @@ import type { Log, ObjectStore, TableStore } from '../../src/core/ports.ts';
 import type { Headers, LogRecord } from '../../src/core/record.ts';
 import { TOPICS } from '../../src/core/topics.ts';
 import { createLogger } from '../../src/observability/logger.ts';
-import { type ArchiveOptions, createArchive } from '../../src/runtime/archive/archive.ts';
+import { type Archive, type ArchiveOptions, createArchive } from '../../src/runtime/archive/archive.ts';
 import { startTablesSink } from '../../src/runtime/tables/tables-sink.ts';
 
 export const ENVIRONMENT = 'local';
@@ -167,4 +167,25 @@ export async function until(
     if (Date.now() > endMs) throw new Error(`not within ${msMax} ms: ${what}`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
+}
+
+/** The lines of a topic in the archive, object by object. */
+export async function linesOf(archive: Archive, topic: string): Promise<string[]> {
+  const lines: string[] = [];
+  for (const { object } of (await archive.objects()).objects) {
+    if (!object.startsWith(`${topic}/`)) continue;
+    lines.push(
+      ...Buffer.from(await archive.read(object))
+        .toString()
+        .split('\n')
+        .slice(0, -1),
+    );
+  }
+  return lines;
+}
+
+/** What `verify` says of partition 0 of a topic. */
+export async function verdictOf(archive: Archive, topic: string) {
+  const { ok, topics } = await archive.verify();
+  return { ok, ...topics.find(row => row.topic === `${ENVIRONMENT}.${topic}`)!.partitions[0]! };
 }
