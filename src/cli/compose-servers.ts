@@ -54,17 +54,30 @@ export async function runningServers(settings: ServersSettings): Promise<Running
   return running;
 }
 
-/** Servers of an environment that ended by themselves, by name, with how; those that were stopped are none of them. */
-export async function endedServers(settings: ServersSettings): Promise<ReadonlyMap<string, string>> {
+/** How a server stands: `stopped` on purpose, or never started; `ended` by itself. */
+export interface ServerStanding {
+  readonly state: 'running' | 'stopped' | 'ended';
+  /** How it ended. */
+  readonly detail: string;
+}
+
+/** How each of an environment's servers stands, by name: as the worst of its processes does. */
+export async function standingServers(
+  settings: ServersSettings,
+): Promise<ReadonlyMap<string, ServerStanding>> {
   const context = contextOf(settings);
-  const ended = new Map<string, string>();
+  const standings = new Map<string, ServerStanding>();
   for (const { name, processes } of await describeServers(context)) {
-    for (const process of processes) {
-      const { state, detail } = await context.host.process(process);
-      if (state === 'failed') ended.set(name, `${process}: ${detail}`);
-    }
+    if (processes.length === 0) continue;
+    const states = await Promise.all(processes.map(process => context.host.process(process)));
+    const ended = states.find(({ state }) => state === 'failed');
+    const isRunning = states.every(({ state }) => state === 'running');
+    standings.set(name, {
+      state: ended !== undefined ? 'ended' : isRunning ? 'running' : 'stopped',
+      detail: ended === undefined ? '' : `${ended.name}: ${ended.detail}`,
+    });
   }
-  return ended;
+  return standings;
 }
 
 /**

@@ -4,9 +4,10 @@ import type { Config } from '../config/options.ts';
 import type { ComponentDocument } from '../core/documents.ts';
 import { type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
+import { operationPath } from '../operations/engine/operation.ts';
 import { provisionOf } from '../operations/list.ts';
 import { openOperations } from './compose-operations.ts';
-import { endedServers } from './compose-servers.ts';
+import { type ServerStanding, standingServers } from './compose-servers.ts';
 
 /** Whose servers are kept running. */
 export interface KeepSettings {
@@ -28,62 +29,85 @@ const AGAIN_MS_MIN = 500;
 const AGAIN_MS_MAX = 30_000;
 /** One that ran this long had come up well: the next start is not put off, and the count begins anew. */
 const STEADY_MS = 60_000;
-/** So many starts without a steady one in between are a loop, which somebody has to look at. */
-const STARTS_MAX = 5;
 
 /** What is known of a server that has crashed. */
 interface Crashed {
   starts: number;
-  /** By the monotonic clock. */
+  /** When the last start had ended, by the monotonic clock. */
   lastMs: number;
   isUp: boolean;
-  detail: string;
+  isGivenUp: boolean;
+  /** How it ended, or why it did not start; may hold the last lines of its log. */
+  why: string;
 }
 
 /**
  * Looks each half second whether a server has ended by itself, and starts it again through its operation, with its
- * receipt: at once, then after 0.5 s, doubled up to 30 s. One that was stopped on purpose is left so. A run of somebody
- * else goes first: it holds the lock.
+ * receipt: at once, then after 0.5 s, doubled up to 30 s, `operations.restartsMax` times. Then it is given up, so that
+ * a loop neither fills receipts nor hides: somebody has to look, and who runs its operation has it kept again. One that
+ * was stopped on purpose is left so. A run of somebody else goes first: it holds the lock.
  */
 export function keepServers({ settings, config, emit }: KeepSettings): ServerKeeper {
   const crashed = new Map<string, Crashed>();
   const stopping = new AbortController();
   const { signal } = stopping;
-  const place = { config, environment: settings.environment, dataDirectory: settings.dataDirectory };
+  const { environment, dataDirectory } = settings;
+  const startsMax = config['operations.restartsMax'];
+  let blindness: string | undefined;
 
   async function lookOnce(): Promise<void> {
-    const ended = await endedServers(place);
-    const nowMs = performance.now();
-    for (const [name, known] of crashed) {
-      known.isUp = !ended.has(name);
-      if (known.isUp && nowMs - known.lastMs > STEADY_MS) crashed.delete(name);
-    }
-    for (const [name, detail] of ended) {
-      const known = crashed.get(name) ?? { starts: 0, lastMs: Number.NEGATIVE_INFINITY, isUp: false, detail };
-      crashed.set(name, known);
-      const delayMs = known.starts === 0 ? 0 : Math.min(AGAIN_MS_MIN * 2 ** (known.starts - 1), AGAIN_MS_MAX);
-      if (nowMs - known.lastMs >= delayMs) await startAgain(name, known, detail);
+    const standings = await standingServers({ config, environment, dataDirectory });
+    for (const [name, standing] of standings) {
+      const known = crashed.get(name);
+      if (standing.state === 'running') noteUp(name, known);
+      else if (isOurs(standing, known)) await mend(name, standing);
     }
   }
 
-  async function startAgain(name: string, known: Crashed, detail: string): Promise<void> {
+  function noteUp(name: string, known: Crashed | undefined): void {
+    if (known === undefined) return;
+    known.isUp = true;
+    const isSteady = performance.now() - known.lastMs > STEADY_MS;
+    if (isSteady || known.isGivenUp) crashed.delete(name);
+  }
+
+  async function mend(name: string, { detail }: ServerStanding): Promise<void> {
+    const known = crashed.get(name) ?? newlyCrashed(detail);
+    crashed.set(name, known);
+    if (known.isGivenUp) return;
+    // Before the why of its last start is overwritten by less.
+    if (known.isUp) known.why = detail;
+    known.isUp = false;
+    if (known.starts >= startsMax) giveUp(name, known);
+    else if (performance.now() - known.lastMs >= waitMsBefore(known.starts)) await startAgain(name, known);
+  }
+
+  async function startAgain(name: string, known: Crashed): Promise<void> {
     const operation = provisionOf(name);
     const opened = await openOperations({ settings, config, signal, emit });
     const error = await opened
       .run({ paths: [], operations: operation === undefined ? [] : [operation], only: false })
-      .then(summary => summary.error, errorOf);
+      .then(summary => summary.error, documentOf);
     // Somebody else's run, which looks at it as well: no start of ours.
     if (error?.code === 'ERR_OWNED') return;
     known.starts += 1;
     known.lastMs = performance.now();
     known.isUp = error === null;
-    known.detail = error === null ? detail : error.why;
+    if (error !== null) known.why = error.why;
+  }
+
+  function giveUp(name: string, known: Crashed): void {
+    const path = pathOf(name, environment);
+    known.isGivenUp = true;
+    known.why += `\n  try: mend what it says, then: millrace run ${path}`;
+    const message = `given up after ${known.starts} starts: ${known.why}`;
+    emit({ timeMs: Date.now(), operation: path, phase: 'done', step: null, message, outcome: 'failed' });
   }
 
   async function keep(): Promise<void> {
     // Ends when it is stopped.
     while (!signal.aborted) {
-      await lookOnce();
+      blindness = await lookOnce().then(() => undefined, whyOf);
       await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -93,7 +117,10 @@ export function keepServers({ settings, config, emit }: KeepSettings): ServerKee
     if (!signal.aborted) throw error;
   });
   return {
-    components: () => [...crashed].map(([name, known]) => componentOf(name, known)),
+    components: () => [
+      ...[...crashed].map(([name, known]) => componentOf(name, known)),
+      ...(blindness === undefined ? [] : [blindComponent(blindness)]),
+    ],
     async stop() {
       stopping.abort();
       await keeping;
@@ -101,13 +128,41 @@ export function keepServers({ settings, config, emit }: KeepSettings): ServerKee
   };
 }
 
-function componentOf(name: string, { starts, isUp, detail }: Crashed): ComponentDocument {
-  const state = starts >= STARTS_MAX ? 'failed' : isUp ? 'ok' : 'degraded';
-  const said = `started again ${starts} times: ${detail}`;
-  return { name: `server ${name}`, adapter: 'host', state, detail: said };
+function newlyCrashed(why: string): Crashed {
+  return { starts: 0, lastMs: Number.NEGATIVE_INFINITY, isUp: false, isGivenUp: false, why };
 }
 
-function errorOf(error: unknown): ErrorDocument {
+/** Whether it is for us to start it: it ended by itself, or a start of ours stopped it and came no further. */
+function isOurs({ state }: ServerStanding, known: Crashed | undefined): boolean {
+  return state === 'ended' || (known !== undefined && !known.isUp);
+}
+
+function waitMsBefore(starts: number): number {
+  return starts === 0 ? 0 : Math.min(AGAIN_MS_MIN * 2 ** (starts - 1), AGAIN_MS_MAX);
+}
+
+function pathOf(server: string, environment: string): string {
+  const operation = provisionOf(server);
+  return operation === undefined ? server : operationPath(operation, environment);
+}
+
+function componentOf(name: string, { starts, isUp, isGivenUp, why }: Crashed): ComponentDocument {
+  const state = isGivenUp ? 'failed' : isUp ? 'ok' : 'degraded';
+  const times = `${starts} ${starts === 1 ? 'time' : 'times'}`;
+  const detail = `started again ${times}${isGivenUp ? ', given up' : ''}: ${why}`;
+  return { name: `server ${name}`, adapter: 'host', state, detail };
+}
+
+function blindComponent(detail: string): ComponentDocument {
+  return { name: 'servers', adapter: 'host', state: 'degraded', detail: `cannot be looked at: ${detail}` };
+}
+
+function documentOf(error: unknown): ErrorDocument {
   if (error instanceof MillraceError) return error.toDocument();
   throw error;
+}
+
+function whyOf(error: unknown): string {
+  const { message, why } = documentOf(error);
+  return `${message}: ${why}`;
 }

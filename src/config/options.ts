@@ -260,6 +260,12 @@ export const OPTIONS = {
   'operations.webhook': secret(
     'Address that is told of the end of each run, as JSON; an address can be a key.',
   ),
+  'operations.restartsMax': integer(
+    10,
+    'Starts of a crashed server without a steady minute in between, after which up gives it up.',
+    1,
+    1000,
+  ),
 
   'host.portBase': integer(
     0,

@@ -1,5 +1,5 @@
 /** Where a run may die: before and after everything it makes durable. */
-export const FAILPOINTS = [
+const FAILPOINTS = [
   'operations.afterMark',
   'operations.beforeStep',
   'operations.afterStep',
@@ -12,6 +12,15 @@ export const FAILPOINTS = [
   'operations.afterRecord',
   'receipts.half',
 ];
+
+/** They come once a run, with its record. */
+const ONCE = ['operations.beforeRecord', 'operations.afterRecord'];
+
+/** Each of them in turn, so that none is left out; at which of its passings is drawn: `name:index`. */
+export function killPoint(round: number, dice: () => number, passingsMax: number): string {
+  const name = FAILPOINTS[round % FAILPOINTS.length]!;
+  return `${name}:${ONCE.includes(name) ? 0 : Math.floor(dice() * passingsMax)}`;
+}
 
 /** Mulberry32: the same seed, the same kills. */
 export function diceOf(seed: number): () => number {

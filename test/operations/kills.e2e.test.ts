@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import type { PlanDocument } from '../../src/core/operation-documents.ts';
 import { ALL, CommandLine, fingerprint } from './command-line.ts';
-import { diceOf, FAILPOINTS } from './kill-points.ts';
+import { diceOf, killPoint } from './kill-points.ts';
 
 /** All 30 with MILLRACE_TEST_KILLS=30; MILLRACE_TEST_SEED repeats a run. */
 const KILLS = Number(process.env['MILLRACE_TEST_KILLS'] ?? 8);
@@ -12,17 +12,18 @@ const line = new CommandLine();
 after(() => line.remove());
 
 describe(`a run that is killed, ${KILLS} times, seed ${SEED}`, () => {
-  it('goes on where it was cut off, and ends as one that was not', async () => {
+  it('goes on where it was cut off, and ends as one that was not', async context => {
     const dice = diceOf(SEED);
     let killed = 0;
     for (let round = 0; killed < KILLS; round++) {
       assert.ok(round < 20 * KILLS, `${killed} of ${KILLS} kills happened`);
-      const failpoint = `${FAILPOINTS[Math.floor(dice() * FAILPOINTS.length)]}:${Math.floor(dice() * 12)}`;
+      const failpoint = killPoint(round, dice, 12);
       const env = { MILLRACE_OPERATIONS_TRIAL: 'off', MILLRACE_DEBUG_FAILPOINT: failpoint };
-      const { signal, status, stderr } = await line.run(['run', ...ALL, '--json'], env);
+      const { signal, status, stdout, stderr } = await line.run(['run', ...ALL, '--json'], env);
       const what = `${failpoint} (seed ${SEED}, round ${round})`;
+      context.diagnostic(`${what}: ${signal ?? 'ended before it'}`);
       if (signal === 'SIGKILL') killed += 1;
-      else assert.equal(status, 0, `${what}: ${stderr}`);
+      else assert.equal(status, 0, `${what}: ${stdout.slice(-2000)}${stderr}`);
       await looksWithoutTrace(what);
       // What is there holds: a run that ends makes the plan empty, and begins anew from nothing.
       if (signal !== 'SIGKILL') await line.run(['uninstall']);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { missingFor } from '../servers/servers.ts';
 import { ALL, CommandLine } from './command-line.ts';
-import { diceOf, FAILPOINTS } from './kill-points.ts';
+import { diceOf, killPoint } from './kill-points.ts';
 
 const KILLS = 5;
 const SEED = Number(process.env['MILLRACE_TEST_SEED'] ?? Date.now() % 1_000_000);
@@ -30,17 +30,19 @@ describe(`a run of services that is killed, ${KILLS} times, seed ${SEED}`, {
   skip,
   timeout: TEST_MS_MAX,
 }, () => {
-  it('goes on where it was cut off, with the servers that were left running', async () => {
+  it('goes on where it was cut off, with the servers that were left running', async context => {
     const dice = diceOf(SEED);
     let killed = 0;
     for (let round = 0; killed < KILLS; round++) {
       assert.ok(round < 4 * KILLS, `${killed} of ${KILLS} kills happened`);
-      const failpoint = `${FAILPOINTS[Math.floor(dice() * FAILPOINTS.length)]}:${Math.floor(dice() * 24)}`;
-      const { signal, status, stderr } = await line.run(['run', ...ALL, '--json', ...SERVICES], {
+      const failpoint = killPoint(round, dice, 24);
+      const { signal, status, stdout, stderr } = await line.run(['run', ...ALL, '--json', ...SERVICES], {
         MILLRACE_DEBUG_FAILPOINT: failpoint,
       });
+      const what = `${failpoint} (seed ${SEED}, round ${round})`;
+      context.diagnostic(`${what}: ${signal ?? 'ended before it'}`);
       if (signal === 'SIGKILL') killed += 1;
-      else assert.equal(status, 0, `${failpoint} (seed ${SEED}, round ${round}): ${stderr}`);
+      else assert.equal(status, 0, `${what}: ${stdout.slice(-2000)}${stderr}`);
       await line.plan(...SERVICES);
       assert.equal((await line.json<{ intact: boolean }>(['receipts', ...SERVICES])).intact, true);
       // One that ended begins anew: from stopped servers every second time, else from nothing.

@@ -146,7 +146,7 @@ describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }
         ({ name }) => name === 'server redis',
       );
     while ((await status())?.state !== 'ok') await delay(100);
-    assert.match((await status())?.detail ?? '', /^started again 1 times: redis: it/);
+    assert.match((await status())?.detail ?? '', /^started again 1 time: redis: it/);
     const [last] = (await line.json<ReceiptsDocument>(['receipts', ...SERVICES])).receipts;
     assert.equal(last?.operation, 'Provision/services/DataPipeline/Redis');
     assert.deepEqual(

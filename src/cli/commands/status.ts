@@ -21,13 +21,20 @@ function statusText(document: StatusDocument, consoleUrl: string): string {
   ]);
   const components = formatTable(
     [{ title: 'COMPONENT' }, { title: 'ADAPTER' }, { title: 'STATE' }, { title: 'DETAIL' }],
-    document.components.map(row => [row.name, row.adapter, row.state, row.detail]),
+    document.components.map(row => [row.name, row.adapter, row.state, row.detail.split('\n')[0] ?? '']),
   );
-  const parts = [head, components, conservationText(document.conservation)];
+  const parts = [head, components, ...longDetails(document), conservationText(document.conservation)];
   const broken = document.edges.filter(edge => !edge.balanced);
   if (broken.length > 0) parts.push(edgesText(broken));
   if (document.quarantined.length > 0) parts.push(quarantineText(document.quarantined));
   return parts.join('\n');
+}
+
+/** Details of more than a line: what a server that does not come up said last, and what to do. */
+function longDetails({ components }: StatusDocument): readonly string[] {
+  return components
+    .filter(({ detail }) => detail.includes('\n'))
+    .map(({ name, state, detail }) => `${name} ${state}: ${detail}\n`);
 }
 
 function conservationText(rows: readonly ConservationRow[]): string {

@@ -13,9 +13,9 @@ export function brokerTopics(target: 'host' | 'external'): Unit {
     // All that the wanted topics follow from: which are stored depends on where the chain is split.
     sections: ['kafka', 'log', 'chain', 'topics', 'ingest'],
     async steps(scope, isRecorded) {
-      const standing = target === 'host' ? await standingOf(scope, 'kafka') : 'running';
+      const standing = target === 'host' ? await standingOf(scope, 'kafka') : 'open';
       // Brokers that are stopped hold what they held: it was set up for just this configuration.
-      if (standing === 'stopped') return isRecorded ? [] : [unseenStep(scope)];
+      if (standing === 'closed') return isRecorded ? [] : [unseenStep(scope)];
       return stepsOf(await scope.site.planTopics(standing === 'absent'), scope);
     },
     async verify({ site }) {
@@ -26,12 +26,12 @@ export function brokerTopics(target: 'host' | 'external'): Unit {
   });
 }
 
-/** What is there is seen once the brokers run. */
+/** What is there is seen once the brokers answer. */
 function unseenStep({ site }: Scope): Step {
   return {
     step: 'topics',
     what: 'bring the topics to what is declared',
-    before: 'unknown: the brokers do not run',
+    before: 'unknown: the brokers do not answer',
     after: 'as declared',
     async apply() {
       for (const kind of ['create', 'partitions', 'configs'] as const) await site.applyTopics(kind);

@@ -34,7 +34,7 @@ export const cassandraDbUpdate: Operation = {
     }),
     host: serverTables(async (scope, isRecorded) => {
       const standing = await standingOf(scope, 'postgres');
-      if (standing === 'running') return migrationSteps(scope);
+      if (standing === 'open') return migrationSteps(scope);
       if (standing === 'absent') return planMigrations(scope, []);
       return isRecorded ? [] : [unseenStep(scope)];
     }),
@@ -57,12 +57,12 @@ function serverTables(steps: (scope: Scope, isRecorded: boolean) => Promise<read
   });
 }
 
-/** Which ones are due is seen once the server runs: another release was set up last, or none to its end. */
+/** Which ones are due is seen once the server answers: another release was set up last, or none to its end. */
 function unseenStep({ site }: Scope): Step {
   return {
     step: 'migrations',
     what: 'apply the schema changes that the tables lack',
-    before: 'unknown: the server does not run',
+    before: 'unknown: the server does not answer',
     after: `${site.knownMigrations().length} applied`,
     apply: async () => {
       const last = site.knownMigrations().at(-1);

@@ -86,7 +86,7 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
     folder,
     data: brokers.map(({ data }) => data),
     secrets: [],
-    verify: host => verify(host, cluster),
+    verify: (host, msMax = READY_MS_MAX) => verify(host, cluster, msMax),
     bindings: {
       'kafka.brokers': brokers.map(({ port }) => `127.0.0.1:${port}`),
       'kafka.tls': false,
@@ -231,11 +231,11 @@ function drawClusterId(): string {
 }
 
 /** Every broker knows every other one, and all are of one cluster. */
-async function verify(host: Host, { brokers, isKraft }: Cluster): Promise<string> {
+async function verify(host: Host, { brokers, isKraft }: Cluster, msMax: number): Promise<string> {
   const all = brokers.map(({ id }) => id);
   const processes = brokers.map(({ name }) => name);
   for (const broker of brokers) {
-    await untilAnswered(host, { processes, deadlineMs: READY_MS_MAX }, () => checkBroker(host, broker, all));
+    await untilAnswered(host, { processes, deadlineMs: msMax }, () => checkBroker(host, broker, all));
   }
   const places = brokers.map(({ port }) => `127.0.0.1:${port}`).join(', ');
   return `Kafka ${isKraft ? '4.3.1' : '3.9.2'} on ${places}`;

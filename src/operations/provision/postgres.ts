@@ -72,8 +72,8 @@ export async function postgresServer({ host, place, config }: ServerContext): Pr
     folder: postgres.folder,
     data: [postgres.data],
     secrets: [postgres.secretFile, postgres.adminSecretFile, postgres.passwordsFile],
-    verify: from =>
-      untilAnswered(from, { processes: [NAME], deadlineMs: READY_MS_MAX }, async () => {
+    verify: (from, msMax = READY_MS_MAX) =>
+      untilAnswered(from, { processes: [NAME], deadlineMs: msMax }, async () => {
         const { version } = await describeLogin(from, postgres);
         return `PostgreSQL ${version} on 127.0.0.1:${port}`;
       }),

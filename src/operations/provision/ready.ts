@@ -25,7 +25,7 @@ export async function untilAnswered<T>(host: Host, wait: Readiness, ask: () => P
       return await ask();
     } catch (error) {
       await checkRunning(host, wait.processes, error);
-      if (performance.now() > endMs) {
+      if (performance.now() >= endMs) {
         const why = error instanceof MillraceError ? error.why : String(error);
         const [name = ''] = wait.processes;
         throw await notReady(host, name, `did not answer within ${wait.deadlineMs / 1000} s (${why})`, error);

@@ -72,11 +72,9 @@ export async function redisServer({ host, place, config }: ServerContext): Promi
     files: [settings, users],
     ports: [port],
   };
-  const verify = (from: Host, signal?: AbortSignal) =>
-    untilAnswered(
-      from,
-      { processes: [NAME], deadlineMs: READY_MS_MAX, ...(signal && { signal }) },
-      async () => describe(await ask(from, port, { user, secretFile }), port),
+  const verify = (from: Host, msMax = READY_MS_MAX, signal?: AbortSignal) =>
+    untilAnswered(from, { processes: [NAME], deadlineMs: msMax, ...(signal && { signal }) }, async () =>
+      describe(await ask(from, port, { user, secretFile }), port),
     );
   return {
     name: NAME,
@@ -86,7 +84,11 @@ export async function redisServer({ host, place, config }: ServerContext): Promi
       secretPart('secret', `draw the password of ${user}`, secretFile),
       filePart(users),
       filePart(settings),
-      processPart('Redis', [process], async (from, _started, signal) => void (await verify(from, signal))),
+      processPart(
+        'Redis',
+        [process],
+        async (from, _, signal) => void (await verify(from, undefined, signal)),
+      ),
     ],
     processes: [NAME],
     folder,

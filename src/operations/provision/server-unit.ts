@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { MillraceError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/event.ts';
 import type { Host } from '../../core/host.ts';
 import type { Change, Step } from '../../core/operation.ts';
@@ -46,20 +47,30 @@ export function serverUnit(...names: readonly Server['name'][]): Unit {
   });
 }
 
-/** How a server of this machine stands: whether it can be asked, and whether it ever held anything. */
-export async function standingOf(
-  scope: Scope,
-  name: Server['name'],
-): Promise<'running' | 'stopped' | 'absent'> {
+/**
+ * How a server of this machine stands: whether it can be asked, and whether it ever held anything. One that runs and
+ * does not answer us is closed as one that is stopped: a run that was cut off may have started it and no more.
+ */
+export async function standingOf(scope: Scope, name: Server['name']): Promise<'open' | 'closed' | 'absent'> {
   const { host } = scope.site;
   const [server] = await serversOf(scope, [name]);
-  for (const process of server?.processes ?? []) {
-    if ((await host.process(process)).state === 'running') return 'running';
-  }
-  for (const folder of server?.data ?? []) {
-    if ((await host.stat(folder)) !== undefined) return 'stopped';
-  }
+  if (server === undefined) return 'absent';
+  if (await answers(host, server)) return 'open';
+  for (const folder of server.data) if ((await host.stat(folder)) !== undefined) return 'closed';
   return 'absent';
+}
+
+async function answers(host: Host, server: Server): Promise<boolean> {
+  for (const process of server.processes) {
+    if ((await host.process(process)).state !== 'running') return false;
+  }
+  return server.verify(host, 0).then(
+    () => true,
+    error => {
+      if (error instanceof MillraceError) return false;
+      throw error;
+    },
+  );
 }
 
 async function serversOf(scope: Scope, names: readonly Server['name'][]): Promise<readonly Server[]> {

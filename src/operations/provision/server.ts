@@ -36,8 +36,9 @@ export interface Server {
   /**
    * Asks the running server as its users will, whatever the parts say; resolves with what it is and where.
    * Throws ERR_NOT_READY with the last lines of its log.
+   * @param msMax  how long it is asked again; absent: {@link READY_MS_MAX}, 0: it is asked once
    */
-  verify(host: Host): Promise<string>;
+  verify(host: Host, msMax?: number): Promise<string>;
   /** The keys of the configuration that lead the pipeline to it. */
   readonly bindings: Partial<Config>;
 }

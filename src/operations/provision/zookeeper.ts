@@ -52,17 +52,13 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
     files: [settings, logging],
     ports: [port],
   };
-  const verify = (host: Host, signal?: AbortSignal) =>
-    untilAnswered(
-      host,
-      { processes: [NAME], deadlineMs: READY_MS_MAX, ...(signal && { signal }) },
-      async () => {
-        const found = await serverVersion(host, port);
-        if (found !== version)
-          throw new MillraceError('ERR_NOT_READY', `ZooKeeper ${found} answers, not ${version}`);
-        return `ZooKeeper ${version} on 127.0.0.1:${port}`;
-      },
-    );
+  const verify = (host: Host, msMax = READY_MS_MAX, signal?: AbortSignal) =>
+    untilAnswered(host, { processes: [NAME], deadlineMs: msMax, ...(signal && { signal }) }, async () => {
+      const found = await serverVersion(host, port);
+      if (found !== version)
+        throw new MillraceError('ERR_NOT_READY', `ZooKeeper ${found} answers, not ${version}`);
+      return `ZooKeeper ${version} on 127.0.0.1:${port}`;
+    });
   return {
     name: NAME,
     parts: [
@@ -74,7 +70,7 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
       processPart(
         'ZooKeeper',
         [process],
-        async (host, _started, signal) => void (await verify(host, signal)),
+        async (host, _started, signal) => void (await verify(host, undefined, signal)),
       ),
     ],
     processes: [NAME],
