@@ -47,7 +47,8 @@ interface Crashed {
  * a loop neither fills receipts nor hides: somebody has to look, and who runs its operation has it kept again. One that
  * was stopped on purpose is left so. A run of somebody else goes first: it holds the lock.
  */
-export function keepServers({ settings, config, emit }: KeepSettings): ServerKeeper {
+export function keepServers(kept: KeepSettings): ServerKeeper {
+  const { settings, config } = kept;
   const crashed = new Map<string, Crashed>();
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -78,30 +79,10 @@ export function keepServers({ settings, config, emit }: KeepSettings): ServerKee
     // Before the why of its last start is overwritten by less.
     if (known.isUp) known.why = detail;
     known.isUp = false;
-    if (known.starts >= startsMax) giveUp(name, known);
-    else if (performance.now() - known.lastMs >= waitMsBefore(known.starts)) await startAgain(name, known);
-  }
-
-  async function startAgain(name: string, known: Crashed): Promise<void> {
-    const operation = provisionOf(name);
-    const opened = await openOperations({ settings, config, signal, emit });
-    const error = await opened
-      .run({ paths: [], operations: operation === undefined ? [] : [operation], only: false })
-      .then(summary => summary.error, documentOf);
-    // Somebody else's run, which looks at it as well: no start of ours.
-    if (error?.code === 'ERR_OWNED') return;
-    known.starts += 1;
-    known.lastMs = performance.now();
-    known.isUp = error === null;
-    if (error !== null) known.why = error.why;
-  }
-
-  function giveUp(name: string, known: Crashed): void {
-    const path = pathOf(name, environment);
-    known.isGivenUp = true;
-    known.why += `\n  try: mend what it says, then: millrace run ${path}`;
-    const message = `given up after ${known.starts} starts: ${known.why}`;
-    emit({ timeMs: Date.now(), operation: path, phase: 'done', step: null, message, outcome: 'failed' });
+    if (known.starts >= startsMax) giveUp(name, known, kept);
+    else if (performance.now() - known.lastMs >= waitMsBefore(known.starts)) {
+      await startAgain(name, known, { ...kept, signal });
+    }
   }
 
   async function keep(): Promise<void> {
@@ -126,6 +107,32 @@ export function keepServers({ settings, config, emit }: KeepSettings): ServerKee
       await keeping;
     },
   };
+}
+
+async function startAgain(
+  name: string,
+  known: Crashed,
+  { settings, config, emit, signal }: KeepSettings & { readonly signal: AbortSignal },
+): Promise<void> {
+  const operation = provisionOf(name);
+  const opened = await openOperations({ settings, config, signal, emit });
+  const error = await opened
+    .run({ paths: [], operations: operation === undefined ? [] : [operation], only: false })
+    .then(summary => summary.error, documentOf);
+  // Somebody else's run, which looks at it as well: no start of ours.
+  if (error?.code === 'ERR_OWNED') return;
+  known.starts += 1;
+  known.lastMs = performance.now();
+  known.isUp = error === null;
+  if (error !== null) known.why = error.why;
+}
+
+function giveUp(name: string, known: Crashed, { settings, emit }: KeepSettings): void {
+  const path = pathOf(name, settings.environment);
+  known.isGivenUp = true;
+  known.why += `\n  try: mend what it says, then: millrace run ${path}`;
+  const message = `given up after ${known.starts} starts: ${known.why}`;
+  emit({ timeMs: Date.now(), operation: path, phase: 'done', step: null, message, outcome: 'failed' });
 }
 
 function newlyCrashed(why: string): Crashed {

@@ -105,9 +105,17 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
   {
     path: 'restart',
     args: '<path>',
-    does: 'restart what an operation runs; on embedded the serving process, where it was detached',
-    options: [['--rolling', 'one at a time, healthy in between']],
-    examples: ['millrace restart Deploy/Yarn'],
+    does: 'restart the server of an operation; on embedded the serving process, where it was detached',
+    options: [
+      ['--rolling', 'one at a time, healthy in between'],
+      ['--as <name>', "name for the receipts, beside the OS user's"],
+      CONFIRM_OPTION,
+    ],
+    examples: [
+      'millrace restart Deploy/Yarn',
+      'millrace restart Provision/Redis --env services',
+      'millrace restart Provision/Kafka --rolling --env services',
+    ],
     load: async () => (await import('./commands/restart.ts')).restart,
   },
   {

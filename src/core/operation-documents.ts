@@ -85,6 +85,9 @@ export interface PlanDocument {
 /** How an operation of a run ended. */
 export type ReceiptOutcome = 'applied' | 'unchanged' | 'partial' | 'failed';
 
+/** What a run is for: `undo` takes an operation back, `restart` restarts the processes of a server. */
+export type RunVerb = 'run' | 'undo' | 'restart';
+
 /** What was done to one operation by one run; never changed once it is written. */
 export interface ReceiptDocument {
   readonly id: string;
@@ -102,8 +105,7 @@ export interface ReceiptDocument {
   readonly error: ErrorDocument | null;
   /** Id of the run that it belongs to. */
   readonly run: string;
-  /** `undo` takes an operation back. */
-  readonly verb: 'run' | 'undo';
+  readonly verb: RunVerb;
   /** The OS user, or the name of the token. */
   readonly who: string;
 }
@@ -114,7 +116,7 @@ export interface RunDocument {
   readonly environment: string;
   readonly startedAtMs: number;
   readonly durationMs: number;
-  readonly verb: 'run' | 'undo';
+  readonly verb: RunVerb;
   readonly paths: readonly string[];
   readonly ok: boolean;
   readonly changes: number;

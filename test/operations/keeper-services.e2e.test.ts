@@ -55,6 +55,16 @@ describe(`servers that go away while events come, seed ${SEED}`, { skip, timeout
     });
   }
 
+  for (const [server, name] of SERVERS) {
+    it(`${server}: restarted by name, another process runs`, async () => {
+      const pid = await pidOf(name);
+      const restarted = await millrace.run(['restart', `Provision/${server}`, '--rolling']);
+      assert.equal(restarted.code, 0, restarted.stdout + restarted.stderr);
+      assert.notEqual(await pidOf(name), pid);
+      assert.equal((await receiptOf(server))?.verb, 'restart');
+    });
+  }
+
   it('and nothing is lost or doubled', async () => {
     const report = await load.stop();
     assert.ok(report.valid.size > 100, `${report.valid.size} events`);

@@ -65,6 +65,34 @@ describe('a server that dies again and again', { skip, timeout: 300_000 }, () =>
     assert.match(up!.detail, /^started again 1 time: redis: it/);
   });
 
+  it('is restarted by name while up serves: another process, a receipt, and no crash for the keeper', async () => {
+    const before = (await pids()).get('redis');
+    const ended = await line.run(['restart', 'Provision/Redis', '--json', ...FLAGS]);
+    assert.equal(ended.status, 0, ended.stdout + ended.stderr);
+    assert.notEqual((await pids()).get('redis'), before);
+    const [last] = (await line.json<ReceiptsDocument>(['receipts', REDIS, ...FLAGS])).receipts;
+    assert.deepEqual([last?.verb, last?.outcome], ['restart', 'applied']);
+    assert.deepEqual(
+      last?.changes.map(({ step, before: from, after: to }) => [step, from, to]),
+      [['restart', `running, pid ${before}`, 'running']],
+    );
+    assert.match(String(last?.observed['redis']), /^Redis \d/, 'it was asked afterwards');
+    const loaded = join(line.data, '..', 'users.jsonl');
+    writeFileSync(loaded, '{"key":"user-1","value":{"usertype":"teacher"}}\n');
+    const load = await line.run(['cache', 'load', 'user', loaded]);
+    assert.equal(load.status, 0, `the pipeline goes on with it: ${load.stderr}`);
+  });
+
+  it('restarts nothing that others run, or that runs nothing by itself', async () => {
+    const others = await line.run(['restart', 'Provision/Redis', ...FLAGS, '--set', 'redis.target=external']);
+    assert.equal(others.status, 2, others.stderr);
+    assert.match(others.stderr, /Provision\/local\/DataPipeline\/Redis is run by others[\s\S]+where it runs/);
+    const mixed = await line.run(['restart', 'Provision', ...FLAGS]);
+    assert.match(mixed.stderr, /names servers and parts of the serving process[\s\S]+DataPipeline\/Redis/);
+    const inside = await line.run(['restart', 'Deploy/Yarn', ...FLAGS]);
+    assert.match(inside.stderr, /process \d+ serves in the foreground/);
+  });
+
   it('is given up as well where another program has its port, by name', async () => {
     const [, port] = /^port (\d+)$/m.exec(
       readFileSync(join(line.data, 'local/servers/redis/redis.conf'), 'utf8'),

@@ -1,4 +1,9 @@
-import type { ReceiptDocument, ReceiptsDocument, RunDocument } from '../../core/operation-documents.ts';
+import type {
+  ReceiptDocument,
+  ReceiptsDocument,
+  RunDocument,
+  RunVerb,
+} from '../../core/operation-documents.ts';
 import type { ReceiptEntry } from '../../core/receipts.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
@@ -6,6 +11,7 @@ import { formatDuration, formatTable, formatTime } from '../format.ts';
 import { operationCall } from '../operation-call.ts';
 
 const LIMIT_MAX = 1_000_000;
+const DONE_AS: Readonly<Record<RunVerb, string>> = { run: '', undo: 'undone, ', restart: 'restarted, ' };
 
 /** `receipts [PATH…]`: newest first; exit 1 where the file is not what was written. */
 export async function listReceipts(call: Call): Promise<number> {
@@ -55,7 +61,7 @@ function receiptsText({ receipts, intact }: ReceiptsDocument): string {
     receipts.map(row => [
       formatTime(row.startedAtMs),
       row.operation,
-      row.verb === 'undo' ? `undone, ${row.outcome}` : row.outcome,
+      `${DONE_AS[row.verb]}${row.outcome}`,
       formatDuration(row.durationMs),
       row.who,
       row.id,

@@ -28,12 +28,10 @@ export async function run(call: Call): Promise<number> {
   const called = savedCall(call, saved);
   await refuseUnconfirmed(call, called.settings.environment, called.config);
   armFailpoint(called.config['debug.failpoint']);
-  const cancelled = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancelled.abort());
   const opened = await openOperations({
     ...called,
     as: call.text('as'),
-    signal: cancelled.signal,
+    signal: cancelledBySignal(),
     emit: event => tell(output, event),
   });
   await refuseUnready(called.settings, called.config);
@@ -77,6 +75,13 @@ function isOperation(text: string): boolean {
   } catch (error) {
     return error instanceof MillraceError && error.code === 'ERR_OPERATION_AMBIGUOUS';
   }
+}
+
+/** Aborted by the first SIGINT or SIGTERM: what is done ends at the next boundary of a step. */
+export function cancelledBySignal(): AbortSignal {
+  const cancelled = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancelled.abort());
+  return cancelled.signal;
 }
 
 /** One line an event, for a person on standard output, for a script as JSON. */

@@ -50,6 +50,14 @@ export async function surveyAll(
   );
 }
 
+const NOTHING: Look = {
+  exists: false,
+  steps: [],
+  report: {},
+  undoSteps: () => undefined,
+  restartSteps: () => undefined,
+};
+
 function unseen(operation: Operation, scope: Scope, error: unknown): Inspection {
   if (!(error instanceof MillraceError)) throw error;
   const unit = unitOf(operation, scope);
@@ -59,7 +67,7 @@ function unseen(operation: Operation, scope: Scope, error: unknown): Inspection 
     operation,
     path: operationPath(operation, scope.environment),
     unit,
-    look: { exists: false, steps: [], report, undoSteps: () => undefined },
+    look: { ...NOTHING, report },
     missing: unit.missing(scope),
     unfinished: { startedAtMs: 0, run: '', error: document },
     state: 'failed',
@@ -109,7 +117,7 @@ function unsupportedUnit(operation: Operation, path: string, target: OperationTa
   const what = `nothing in this release does this on target ${target}`;
   const steps = [{ step: 'unsupported', what, before: null, after: target, apply: refuse }];
   return {
-    look: async () => ({ exists: false, steps, report: {}, undoSteps: () => undefined }),
+    look: async () => ({ ...NOTHING, steps }),
     verify: refuse,
     missing: () => [],
     standIn: null,

@@ -38,6 +38,8 @@ export interface UnitSpec<Observed> {
   verify(scope: Scope): Promise<JsonObject>;
   /** What takes it back, as data; absent where it has no undo. */
   undo?(observed: Observed, scope: Scope): Promise<readonly Step[]>;
+  /** What restarts that which it runs by itself, as data; absent where it runs nothing by itself. */
+  restart?(observed: Observed, scope: Scope, isRolling: boolean): readonly Step[];
   /** Parts that only a later release brings. */
   missing?(scope: Scope): readonly string[];
   /** What stands in for the original's component here. */
@@ -51,6 +53,8 @@ export interface Look {
   readonly report: JsonObject;
   /** Undefined where the operation has no undo. */
   undoSteps(): Promise<readonly Step[]> | undefined;
+  /** Undefined where it runs nothing by itself. `isRolling`: one process at a time, healthy in between. */
+  restartSteps(isRolling: boolean): readonly Step[] | undefined;
 }
 
 /** A {@link UnitSpec} whose observation is its own affair. */
@@ -71,6 +75,7 @@ export function defineUnit<Observed>(spec: UnitSpec<Observed>): Unit {
         steps: spec.plan(observed, scope),
         report: spec.report(observed),
         undoSteps: () => spec.undo?.(observed, scope),
+        restartSteps: isRolling => spec.restart?.(observed, scope, isRolling),
       };
     },
     verify: scope => spec.verify(scope),
@@ -92,6 +97,10 @@ export function joinUnits(...units: readonly Unit[]): Unit {
         undoSteps: async () => {
           const steps = await Promise.all(looks.toReversed().map(one => one.undoSteps() ?? []));
           return steps.flat();
+        },
+        restartSteps(isRolling) {
+          const steps = looks.flatMap(one => one.restartSteps(isRolling) ?? []);
+          return steps.length === 0 ? undefined : steps;
         },
       };
     },

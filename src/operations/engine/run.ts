@@ -7,6 +7,7 @@ import type {
   ReceiptOutcome,
   RunEvent,
   RunSummary,
+  RunVerb,
 } from '../../core/operation-documents.ts';
 import type { ReceiptLog } from '../../core/receipts.ts';
 import { failpoint } from '../../observability/failpoint.ts';
@@ -36,7 +37,7 @@ export interface RunDeps {
 export interface RunState {
   readonly deps: RunDeps;
   readonly id: string;
-  readonly verb: 'run' | 'undo';
+  readonly verb: RunVerb;
   readonly written: ReceiptDocument[];
   /** Operations that this run has seen working, by path. */
   readonly ready: Set<string>;
@@ -219,7 +220,7 @@ async function notReady(
 }
 
 /** What was applied must also look so: a step that believes it is done and is not must not pass. */
-async function refuseLeft(operation: Operation, scope: Scope): Promise<void> {
+export async function refuseLeft(operation: Operation, scope: Scope): Promise<void> {
   const { look, path } = await inspect(operation, scope);
   if (look.steps.length === 0) return;
   const left = look.steps.map(({ step, before, after }) => `${step}: ${before ?? 'absent'}, not ${after}`);

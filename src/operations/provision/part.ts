@@ -18,6 +18,8 @@ export interface Part {
   observe(host: Host): Promise<Difference | undefined>;
   /** Safe to cut off anywhere and to do again. */
   apply(context: StepContext): Promise<void>;
+  /** Of a part that runs processes: stops those of these names and starts them; resolves when they are ready. */
+  restart?(context: StepContext, names: readonly string[]): Promise<void>;
 }
 
 /** What is not as it should be, in the order of the parts: plain data, so that two observations can be compared. */

@@ -34,35 +34,44 @@ export function processPart(
   ready: (host: Host, started: readonly string[], signal: AbortSignal) => Promise<void>,
   { startsMax = () => processes.length, mayStart }: StartOptions = {},
 ): Part {
+  const start = async (context: StepContext, due: readonly ServerProcess[]) => {
+    const waveSize = startsMax((await context.host.facts()).cpuCount);
+    for (let next = 0; next < due.length; next += waveSize) {
+      const wave = due.slice(next, next + waveSize);
+      const names = wave.map(({ spec }) => spec.name);
+      for (const name of names) await context.host.stop(name);
+      await mayStart?.(context, names);
+      for (const process of wave) await startProcess(context, process);
+      await ready(context.host, names, context.signal);
+    }
+  };
   return {
     step: 'start',
     what: `start ${title}`,
     observe: host => observeProcesses(host, processes),
     async apply(context) {
-      const { host, progress, signal } = context;
       const due: ServerProcess[] = [];
-      for (const process of processes) if (await isDue(host, process)) due.push(process);
-      const waveSize = startsMax((await host.facts()).cpuCount);
-      while (due.length > 0) {
-        const wave = due.splice(0, waveSize);
-        for (const { spec } of wave) await host.stop(spec.name);
-        await mayStart?.(
-          context,
-          wave.map(({ spec }) => spec.name),
-        );
-        for (const { spec, files, ports } of wave) {
-          await checkPorts(host, { name: spec.name, ports, waitMs: PORT_MS_MAX });
-          progress(`starting ${spec.name}`);
-          await host.start({ ...spec, digest: (await digestOfProcess(host, spec, files)) ?? '' });
-        }
-        await ready(
-          host,
-          wave.map(({ spec }) => spec.name),
-          signal,
-        );
-      }
+      for (const process of processes) if (await isDue(context.host, process)) due.push(process);
+      await start(context, due);
+    },
+    async restart(context, names) {
+      // Together: brokers one after another wait for a majority that has left.
+      await Promise.all(names.map(name => context.host.stop(name)));
+      await start(
+        context,
+        processes.filter(({ spec }) => names.includes(spec.name)),
+      );
     },
   };
+}
+
+async function startProcess(
+  { host, progress }: StepContext,
+  { spec, files, ports }: ServerProcess,
+): Promise<void> {
+  await checkPorts(host, { name: spec.name, ports, waitMs: PORT_MS_MAX });
+  progress(`starting ${spec.name}`);
+  await host.start({ ...spec, digest: (await digestOfProcess(host, spec, files)) ?? '' });
 }
 
 async function observeProcesses(

@@ -42,6 +42,7 @@ export function serverUnit(...names: readonly Server['name'][]): Unit {
       }
       return Object.fromEntries(answers);
     },
+    restart: (seen, { site }, isRolling) => seen.flatMap(one => restartSteps(one, site.host, isRolling)),
     undo: async (seen, { site, removesData }) =>
       seen.toReversed().flatMap(one => undoSteps(one, site.host, removesData)),
   });
@@ -95,6 +96,34 @@ async function look(server: Server, host: Host): Promise<SeenServer> {
     states: Object.fromEntries(states),
     processes,
   };
+}
+
+/** What its parts lack, and in place of what would start it what stops it before. */
+function restartSteps(
+  { server, changes, states }: SeenServer,
+  host: Host,
+  isRolling: boolean,
+): readonly Step[] {
+  const { parts, processes } = server;
+  if (processes.length === 0) return [];
+  const waves = isRolling ? processes.map(name => [name]) : [processes];
+  return parts.flatMap(part => {
+    if (part.restart === undefined) return planParts([part], changes);
+    const step: Step = {
+      step: 'restart',
+      what: `restart ${processes.join(', ')}${isRolling ? ', one at a time' : ''}`,
+      before: Object.values(states).join('\n'),
+      after: 'running',
+      async apply(context) {
+        for (const names of waves) {
+          await part.restart?.(context, names);
+          // Healthy as a whole before the next one goes.
+          if (isRolling) await server.verify(host);
+        }
+      },
+    };
+    return [step];
+  });
 }
 
 /** Stops first, all of a server together: brokers one after another wait for a majority that has left. */

@@ -29,4 +29,5 @@ export type {
   RunEvent,
   RunStateDocument,
   RunSummary,
+  RunVerb,
 } from '../../core/operation-documents.ts';

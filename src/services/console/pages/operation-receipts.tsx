@@ -1,9 +1,10 @@
-import type { ReceiptDocument, ReceiptOutcome, ReceiptsDocument } from '../../query/contract.ts';
+import type { ReceiptDocument, ReceiptOutcome, ReceiptsDocument, RunVerb } from '../../query/contract.ts';
 import { formatSpan } from '../model/format.ts';
 import { countedChanges, nameOf } from '../model/operations.ts';
 import { Fact, RefusalBox, Tag, Time } from '../parts/bits.tsx';
 import { ChangeList } from './operation-plan.tsx';
 
+const DONE_AS: Readonly<Record<RunVerb, string>> = { run: '', undo: 'taken back, ', restart: 'restarted, ' };
 const TONES: Readonly<Record<ReceiptOutcome, string>> = {
   applied: 'ok',
   partial: 'info',
@@ -46,7 +47,7 @@ function Receipt({ receipt, isOne }: { readonly receipt: ReceiptDocument; readon
   return (
     <details class="receipt" data-receipt={receipt.id}>
       <summary>
-        <Tag tone={TONES[outcome]}>{verb === 'undo' ? `taken back, ${outcome}` : outcome}</Tag>
+        <Tag tone={TONES[outcome]}>{`${DONE_AS[verb]}${outcome}`}</Tag>
         {isOne ? null : <b>{nameOf(operation)}</b>}
         <span class="quiet">
           <Time ms={startedAtMs} /> by {who}, {countedChanges(changes.length)}
