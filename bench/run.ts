@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: () => Promise<rea
   pipeline: () => import('./pipeline.ts'),
   dedup: () => import('./dedup.ts'),
   'dedup-redis': () => import('./dedup-redis.ts'),
+  tables: () => import('./tables.ts'),
   'tables-postgres': () => import('./tables-postgres.ts'),
   'pipeline-kafka': () => import('./pipeline-kafka.ts'),
 };

@@ -65,6 +65,29 @@ test('opening again changes nothing; a newer schema is refused', async t => {
   await assert.rejects(openTables(file, NOW_MS), { code: 'ERR_DATA_FORMAT' });
 });
 
+test('a file with the pages of earlier releases is taken as it is', async t => {
+  const file = path.join(scratch(t), 'tables.sqlite');
+  const earlier = new DatabaseSync(file);
+  earlier.exec('PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; CREATE TABLE earlier (n INTEGER)');
+  earlier.close();
+  const tables = await openTables(file, NOW_MS);
+  atEnd(t, () => tables.close());
+  await tables.insert(tableRowsOf(logRecord('druid.events.log', '{"mid":"a"}'), ENVIRONMENT));
+  const rows = readRows(t, file);
+  assert.deepEqual(rows('SELECT mid FROM events'), [{ mid: 'a' }]);
+  assert.deepEqual(rows('PRAGMA page_size'), [{ page_size: 4096 }]);
+});
+
+test('the size counts what the write-ahead file holds', async t => {
+  const { file, tables } = await openScratchTables(t);
+  const reader = openTableReader({ file, environment: ENVIRONMENT, redactEids: [] });
+  atEnd(t, () => reader.close());
+  const before = await reader.sizeBytes();
+  const value = JSON.stringify({ mid: 'a', edata: { text: 'x'.repeat(100_000) } });
+  await tables.insert(tableRowsOf(logRecord('druid.events.log', value), ENVIRONMENT));
+  assert.ok((await reader.sizeBytes()) > before + 100_000);
+});
+
 test('old rows are deleted, in steps, from every relation', async t => {
   const { file, tables } = await openScratchTables(t);
   const topics = [
