@@ -66,7 +66,7 @@ export const OPERATION_COMMANDS: readonly CommandSpec[] = [
   {
     path: 'undo',
     args: '<path>',
-    does: 'take a Bootstrap or Provision operation back; refused where it holds data or is served',
+    does: 'take a Bootstrap or Provision operation back; refused where it holds data or is in use',
     options: [
       ['--plan', 'only say what would be taken back'],
       ['--remove-data', 'take the data of a server on this machine with it, and the secrets that open it'],

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Settings } from '../config/environment.ts';
 import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
 import { isObject, textOf } from '../core/event.ts';
+import type { RunVerb } from '../core/operation-documents.ts';
 import { operationPath } from '../operations/engine/operation.ts';
 import { resolvePath } from '../operations/engine/paths.ts';
 import { OPERATIONS } from '../operations/list.ts';
@@ -26,6 +27,7 @@ const NAME = 'operator';
 /** The run that was started last. */
 interface StartedRun {
   readonly child: ChildProcess;
+  readonly verb: RunVerb;
   readonly paths: readonly string[];
   readonly startedAtMs: number;
   readonly lines: RunLines;
@@ -40,6 +42,13 @@ export function startOperationsApi(settings: Settings): OperationsApi {
   let last: StartedRun | undefined;
   const isRunning = (): boolean =>
     last !== undefined && last.child.exitCode === null && last.child.signalCode === null;
+  const begin = async (verb: RunVerb, paths: readonly string[], flags: readonly string[]) => {
+    const named = canonical(paths, settings);
+    const child = start(settings, [verb, '--as', NAME, ...flags], named);
+    const lines = await linesOf(child);
+    last = { child, verb, paths: named, startedAtMs: Date.now(), lines };
+    return lines.read();
+  };
   return {
     list: () => ask(['operations', 'list']),
     describe: path => ask(['operations', 'describe'], canonical([path], settings)),
@@ -50,17 +59,14 @@ export function startOperationsApi(settings: Settings): OperationsApi {
         canonical(paths, settings),
       ),
     doctor: () => ask(['doctor']),
-    async run({ paths, jobs, only, confirm }) {
-      const named = canonical(paths, settings);
+    run: ({ paths, jobs, only, confirm }) => {
       const flags = [...(only ? ['--only'] : []), ...jobs.flatMap(job => ['--job', job])];
-      if (confirm !== undefined) flags.push(`--confirm=${confirm}`);
-      const child = start(settings, ['run', '--as', NAME, ...flags], named);
-      const lines = await linesOf(child);
-      last = { child, paths: named, startedAtMs: Date.now(), lines };
-      return lines.read();
+      return begin('run', paths, [...flags, ...confirmed(confirm)]);
     },
+    undo: ({ path, confirm }) => begin('undo', [path], confirmed(confirm)),
     state: () => ({
       running: isRunning(),
+      verb: last?.verb ?? 'run',
       paths: last?.paths ?? [],
       startedAtMs: last?.startedAtMs ?? null,
     }),
@@ -79,6 +85,11 @@ export function startOperationsApi(settings: Settings): OperationsApi {
       clearTimeout(timer);
     },
   };
+}
+
+/** In one word with its value, which may begin with a dash. */
+function confirmed(name: string | undefined): readonly string[] {
+  return name === undefined ? [] : [`--confirm=${name}`];
 }
 
 function start(settings: Settings, words: readonly string[], paths: readonly string[]): ChildProcess {

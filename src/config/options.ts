@@ -255,7 +255,7 @@ export const OPTIONS = {
 
   'operations.protected': toggle(
     false,
-    "Whether run, undo and uninstall want the environment's name typed: asked for, or --confirm NAME.",
+    'Whether what changes it (run, undo, uninstall …) wants its name typed: asked for, or --confirm NAME.',
   ),
   'operations.webhook': secret(
     'Address that is told of the end of each run, as JSON; an address can be a key.',

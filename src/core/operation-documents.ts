@@ -61,8 +61,15 @@ export interface OperationDescription extends OperationDocument {
   readonly changes: readonly Change[];
   /** What was observed; holds no secret. */
   readonly observed: JsonObject;
-  /** What `undo` would take back, or why it refuses to; null where the operation has no undo. */
-  readonly undo: { readonly changes: readonly Change[]; readonly refusal: ErrorDocument | null } | null;
+  /**
+   * What `undo` would take back, or why it refuses to; null where the operation has no undo. `isInUse`: the process that
+   * serves the environment uses some of it, so it is taken back when that has ended.
+   */
+  readonly undo: {
+    readonly changes: readonly Change[];
+    readonly refusal: ErrorDocument | null;
+    readonly isInUse: boolean;
+  } | null;
 }
 
 /** Changes of one operation in a plan. */
@@ -146,6 +153,7 @@ export interface RunSummary {
 /** The run that the serving process started last. */
 export interface RunStateDocument {
   readonly running: boolean;
+  readonly verb: RunVerb;
   /** What it was asked for; empty before the first. */
   readonly paths: readonly string[];
   readonly startedAtMs: number | null;

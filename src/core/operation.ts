@@ -26,5 +26,7 @@ export interface Change {
  * off anywhere; planning again then finds what is left.
  */
 export interface Step extends Change {
+  /** Of an undo: it takes nothing that the serving process uses, so it may be done beside it. */
+  readonly whileServed?: boolean;
   apply(context: StepContext): Promise<void>;
 }

@@ -115,6 +115,42 @@ describe('the operations page', { skip: NEEDS_CHROMIUM }, () => {
     await closePage(late);
   });
 
+  it('takes back what nothing that serves uses, after a question, and refuses the rest by name', async () => {
+    const path = 'Provision/local/DataPipeline/Yarn';
+    const record = join(viewer.millrace.data, 'local/operations/records/Provision-Yarn.json');
+    const { page, troubles } = await viewer.open(`#/operations?path=${encodeURIComponent(path)}`);
+    await page.getByText('Take it back').click();
+    await page.locator('[data-do=undo]').click();
+    await page.locator('.confirm', { hasText: 'Take Yarn back?' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.confirm').waitFor({ state: 'detached' });
+    assert.ok(existsSync(record) && (await page.locator('.drawer-title').isVisible()));
+    await page.locator('[data-do=undo]').click();
+    await page.locator('[data-do=confirm]').click();
+    await page.locator('.run').getByText('1 change taken back').waitFor();
+    await page.locator('.run-line', { hasText: `undone ${path}` }).waitFor();
+    await page.locator('.drawer-title', { hasText: 'absent' }).waitFor();
+    assert.equal(existsSync(record), false);
+    const [last] = await receiptsOf(path);
+    assert.deepEqual([last!.verb, last!.outcome], ['undo', 'applied']);
+    await page.locator(`[data-receipt="${last!.id}"]`, { hasText: 'taken back, applied' }).waitFor();
+    await runSelected(page);
+    await page.locator('.drawer-title', { hasText: 'applied' }).waitFor();
+
+    await rowOf(page, 'Provision/local/DataPipeline/Kafka').click();
+    await page.getByText('Take it back').click();
+    await page.locator('.command', { hasText: 'millrace down && millrace undo Provision/local' }).waitFor();
+    assert.equal(await page.locator('[data-do=undo]').count(), 0);
+    const refused = await viewer.millrace.fetch('/v1/undo', {
+      method: 'POST',
+      body: '{"path":"Provision/Kafka"}',
+      headers: { 'content-type': 'application/json' },
+    });
+    assert.equal(refused.status, 503);
+    assert.match(await refused.text(), /ERR_UNDO_REFUSED.*uses Provision\/local\/DataPipeline\/Kafka/);
+    await closePage({ page, troubles });
+  });
+
   it('is worked from the keyboard alone: found, opened, run, closed, focus back at its row', async () => {
     rmSync(join(viewer.millrace.data, 'local/operations/records/Provision-Kafka.json'));
     const { page, troubles } = await viewer.open();
@@ -187,6 +223,7 @@ describe('the operations page', { skip: NEEDS_CHROMIUM }, () => {
     const url = await viewer.millrace.url();
     for (const [method, route] of [
       ['POST', '/v1/run'],
+      ['POST', '/v1/undo'],
       ['POST', '/v1/run/cancel'],
       ['GET', '/v1/run/log'],
       ['GET', '/v1/plan'],

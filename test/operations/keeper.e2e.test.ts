@@ -93,6 +93,19 @@ describe('a server that dies again and again', { skip, timeout: 300_000 }, () =>
     assert.match(inside.stderr, /process \d+ serves in the foreground/);
   });
 
+  it('is not taken back while up serves, as what nobody uses is', async () => {
+    const refused = await line.run(['undo', 'Provision/Redis', '--json', ...FLAGS]);
+    assert.match(
+      refused.stdout,
+      /ERR_UNDO_REFUSED.*serves the environment and uses Provision.*millrace down/,
+    );
+    assert.equal((await pids()).size, 1);
+    const undone = await line.run(['undo', 'Provision/Yarn', '--json', ...FLAGS]);
+    assert.equal(undone.status, 0, undone.stdout);
+    const { changes } = await line.plan('Provision/Yarn', ...FLAGS);
+    assert.equal(changes, 1, 'running it again puts its record back');
+  });
+
   it('is given up as well where another program has its port, by name', async () => {
     const [, port] = /^port (\d+)$/m.exec(
       readFileSync(join(line.data, 'local/servers/redis/redis.conf'), 'utf8'),

@@ -1,4 +1,3 @@
-import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
 import type {
   LastReceipt,
   OperationDescription,
@@ -6,8 +5,9 @@ import type {
   OperationsDocument,
   ReceiptDocument,
 } from '../../core/operation-documents.ts';
-import { changeOf, type Inspection, surveyAll } from '../../operations/engine/inspect.ts';
+import { type Inspection, surveyAll } from '../../operations/engine/inspect.ts';
 import { operationPath } from '../../operations/engine/operation.ts';
+import { undoOutlook } from '../../operations/engine/undo.ts';
 import { OPERATIONS } from '../../operations/list.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
@@ -51,6 +51,7 @@ async function documentsOf(
     surveyAll(operations, opened.scope),
     opened.receipts.read(),
   ]);
+  const isServed = plansUndo && (await opened.scope.site.served()) !== null;
   const last = new Map<string, ReceiptDocument>();
   for (const entry of entries) if (entry.kind === 'receipt') last.set(entry.operation, entry);
   return Promise.all(
@@ -60,6 +61,7 @@ async function documentsOf(
         environment: settings.environment,
         last: last.get(inspection.path),
         plansUndo,
+        isServed,
       }),
     ),
   );
@@ -72,6 +74,7 @@ async function documentOf(
     readonly environment: string;
     readonly last: ReceiptDocument | undefined;
     readonly plansUndo: boolean;
+    readonly isServed: boolean;
   },
 ): Promise<OperationDescription> {
   const needed = OPERATIONS.filter(other => operation.needs.includes(`${other.folder}/${other.name}`));
@@ -90,24 +93,12 @@ async function documentOf(
     standIn: unit.standIn,
     changes,
     observed: look.report,
-    undo: more.plansUndo ? await undoOf(look) : null,
+    undo: more.plansUndo ? await undoOutlook(look, more.isServed) : null,
   };
 }
 
 function headOf({ id, startedAtMs, durationMs, outcome, verb, who }: ReceiptDocument): LastReceipt {
   return { id, startedAtMs, durationMs, outcome, verb, who };
-}
-
-/** What an undo would take back; one that is refused for what it would destroy says so. */
-async function undoOf(look: Inspection['look']): Promise<OperationDescription['undo']> {
-  const refused = (refusal: ErrorDocument) => ({ changes: [], refusal });
-  try {
-    const steps = await look.undoSteps();
-    return steps === undefined ? null : { changes: steps.map(changeOf), refusal: null };
-  } catch (error) {
-    if (error instanceof MillraceError) return refused(error.toDocument());
-    throw error;
-  }
 }
 
 function listed(row: OperationDescription): OperationDocument {

@@ -1,13 +1,13 @@
 import { MillraceError } from '../../core/errors.ts';
 import { changeText } from '../../operations/engine/run.ts';
-import { planUndo, undoOperation } from '../../operations/engine/undo.ts';
+import { planUndo, refuseInUse, undoOperation } from '../../operations/engine/undo.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { refuseUnconfirmed } from '../confirm.ts';
 import { operationCall } from '../operation-call.ts';
-import { finish, tell } from './run.ts';
+import { cancelledBySignal, finish, tell } from './run.ts';
 
-/** `undo PATH`: says what it takes back, then takes it back; refuses what holds data and what is being served. */
+/** `undo PATH`: says what it takes back, then takes it back; refuses what holds data and what the serving process uses. */
 export async function undo(call: Call): Promise<number> {
   const { output } = call;
   const called = operationCall(call, call.args);
@@ -19,6 +19,7 @@ export async function undo(call: Call): Promise<number> {
     ...called,
     as: call.text('as'),
     removesData: call.flag('removeData'),
+    signal: cancelledBySignal(),
     emit: event => tell(output, event),
   });
   if (call.flag('plan')) {
@@ -28,11 +29,6 @@ export async function undo(call: Call): Promise<number> {
     return 0;
   }
   await refuseUnconfirmed(call, called.settings.environment, called.config);
-  const served = await opened.scope.site.served();
-  if (served !== null) {
-    throw new MillraceError('ERR_UNDO_REFUSED', `${served.url} serves the environment`, {
-      remedy: 'Stop it first: millrace down',
-    });
-  }
+  await refuseInUse(operation, opened);
   return finish(output, await opened.locked(deps => undoOperation(operation, deps)));
 }

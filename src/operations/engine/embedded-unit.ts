@@ -192,7 +192,8 @@ async function undoSteps(
     if ((await host.stat(path)) !== undefined) files.push(remove('file', path));
   }
   return [
-    ...(record === null ? [] : [remove('record', recordFile(spec, scope))]),
+    // What was remembered of it, and read by operations alone.
+    ...(record === null ? [] : [{ ...remove('record', recordFile(spec, scope)), whileServed: true }]),
     ...files,
     ...folders.filter(({ state }) => state !== undefined).map(({ path }) => remove('folder', path)),
   ];

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../core/errors.ts';
-import { isObject } from '../../core/event.ts';
+import { isObject, type JsonObject } from '../../core/event.ts';
 import type { OperationsApi } from './operations-api.ts';
 import { type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
 
@@ -94,6 +94,15 @@ function runRoutes(there: () => OperationsApi): readonly ApiRoute[] {
       run: async (_context, { body }) => ({ type: NDJSON, body: await there().run(requestOf(body)) }),
     },
     {
+      method: 'POST',
+      path: '/v1/undo',
+      summary: 'Takes one operation back, where nothing that serves uses it; answers line by line, as a run.',
+      access: 'operator',
+      body: { type: 'application/json', schema: 'UndoRequest', bytesMax: BODY_BYTES_MAX },
+      answer: { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' },
+      run: async (_context, { body }) => ({ type: NDJSON, body: await there().undo(undoRequestOf(body)) }),
+    },
+    {
       method: 'GET',
       path: '/v1/run',
       summary: 'Tells which run was started here last, and whether it goes on.',
@@ -126,14 +135,25 @@ function pathsOf({ query }: ApiRequest): readonly string[] {
   return typeof text === 'string' ? text.split(',').filter(path => path !== '') : [];
 }
 
-function requestOf(body: Buffer) {
-  let document: unknown;
+function objectOf(body: Buffer): JsonObject {
   try {
-    document = JSON.parse(body.toString('utf8'));
+    const document: unknown = JSON.parse(body.toString('utf8'));
+    return isObject(document) ? document : {};
   } catch {
     throw new MillraceError('ERR_REQUEST_INVALID', 'the body is not JSON');
   }
-  const { paths, jobs = [], only = false, confirm } = isObject(document) ? document : {};
+}
+
+function undoRequestOf(body: Buffer) {
+  const { path, confirm } = objectOf(body);
+  if (typeof path !== 'string' || path === '') {
+    throw new MillraceError('ERR_REQUEST_INVALID', 'path must name one operation');
+  }
+  return { path, confirm: typeof confirm === 'string' ? confirm : undefined };
+}
+
+function requestOf(body: Buffer) {
+  const { paths, jobs = [], only = false, confirm } = objectOf(body);
   if (!isTexts(paths) || paths.length === 0) {
     throw new MillraceError('ERR_REQUEST_INVALID', `paths must be 1 to ${PATHS_MAX} texts`);
   }

@@ -20,6 +20,8 @@ export interface OperationsApi {
     /** The environment's name as it was typed. */
     readonly confirm: string | undefined;
   }): Promise<Readable>;
+  /** As `run`, taking one operation back. */
+  undo(request: { readonly path: string; readonly confirm: string | undefined }): Promise<Readable>;
   /** The run that this process started last. */
   state(): RunStateDocument;
   /** Its lines from the first on, until it ends; throws ERR_NOT_FOUND before the first run. */

@@ -323,13 +323,14 @@ export const SCHEMAS = {
     properties: { paths: list(TEXT), jobs: list(TEXT), only: SWITCH, confirm: TEXT },
     required: ['paths'],
   },
+  UndoRequest: { type: 'object', properties: { path: TEXT, confirm: TEXT }, required: ['path'] },
   RunLine: {
     description:
       'An event of the run; the last line is its summary: receipts, changes, ok, and error where it failed.',
     type: 'object',
     additionalProperties: true,
   },
-  RunState: object({ running: SWITCH, paths: list(TEXT), startedAtMs: COUNT_OR_NULL }),
+  RunState: object({ running: SWITCH, verb: TEXT, paths: list(TEXT), startedAtMs: COUNT_OR_NULL }),
   Cancelled: object({ cancelled: SWITCH }),
   Receipts: object({
     receipts: list(

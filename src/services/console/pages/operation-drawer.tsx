@@ -4,9 +4,10 @@ import { countedChanges, nameOf, type Selection, STATE_TONES } from '../model/op
 import { Fact, RefusalBox, Tag } from '../parts/bits.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { apiPath, read, useAnswer } from '../state/api.ts';
-import { looks, nameToType, run, startRun } from '../state/operations.ts';
+import { looks, run, startRun } from '../state/operations.ts';
 import { linkTo, place, setFilters } from '../state/place.ts';
 import { pulse } from '../state/pulse.ts';
+import { Confirm } from './operation-confirm.tsx';
 import { OperationUndo, Parameters } from './operation-more.tsx';
 import { PlanView } from './operation-plan.tsx';
 import { Receipts } from './operation-receipts.tsx';
@@ -58,7 +59,20 @@ export function OperationDrawer({ selection }: { readonly selection: Selection }
       {selection.one === undefined ? null : <Details key={selection.one.path} path={selection.one.path} />}
       <History paths={paths} isOne={selection.one !== undefined} />
       {isAsking ? (
-        <Confirm selection={selection} plan={planLine(plan)} onClose={() => setIsAsking(false)} />
+        <Confirm
+          title={`Run ${selection.one === undefined ? selection.title : nameOf(selection.one.path)}?`}
+          action="Run now"
+          onConfirm={typed => void startRun(paths, typed)}
+          onClose={() => setIsAsking(false)}
+        >
+          <p>
+            On <b>{pulse.value?.status.environment ?? 'this environment'}</b>: {planLine(plan)}.
+          </p>
+          <p class="quiet">
+            What it needs and is not in place runs first. Each operation is looked at, applied, verified, and
+            leaves a receipt.
+          </p>
+        </Confirm>
       ) : null}
     </section>
   );
@@ -148,73 +162,4 @@ function History({ paths, isOne }: { readonly paths: readonly string[]; readonly
   if (answer === undefined) return null;
   if ('refusal' in answer) return <RefusalBox refusal={answer.refusal} />;
   return <Receipts document={answer.value} isOne={isOne} />;
-}
-
-/** Asks before anything is changed; Enter runs, Escape leaves all as it is. */
-function Confirm({
-  selection,
-  plan,
-  onClose,
-}: {
-  readonly selection: Selection;
-  readonly plan: string;
-  readonly onClose: () => void;
-}) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
-  const [typed, setTyped] = useState('');
-  const wanted = nameToType.value;
-  const isReady = wanted === undefined || typed.trim() === wanted;
-  const paths = selection.operations.map(({ path }) => path);
-  const start = (): void => {
-    dialog.current?.close();
-    void startRun(paths, wanted === undefined ? undefined : typed.trim());
-  };
-  return (
-    <dialog ref={dialog} class="confirm" aria-label={`Run ${selection.title}`} onClose={onClose}>
-      <h2>Run {selection.one === undefined ? selection.title : nameOf(selection.one.path)}?</h2>
-      <p>
-        On <b>{pulse.value?.status.environment ?? 'this environment'}</b>: {plan}.
-      </p>
-      <p class="quiet">
-        What it needs and is not in place runs first. Each operation is looked at, applied, verified, and
-        leaves a receipt.
-      </p>
-      <form
-        method="dialog"
-        onSubmit={event => {
-          event.preventDefault();
-          if (isReady) start();
-        }}
-      >
-        {wanted === undefined ? null : (
-          <label class="field">
-            It is protected. Type its name to go on.
-            <input
-              type="text"
-              autofocus
-              spellcheck={false}
-              autocomplete="off"
-              value={typed}
-              onInput={event => setTyped(event.currentTarget.value)}
-            />
-          </label>
-        )}
-        <div class="confirm-actions">
-          <button type="button" class="button" onClick={() => dialog.current?.close()}>
-            Cancel
-          </button>
-          <button
-            type="submit"
-            class="button is-main"
-            autofocus={wanted === undefined}
-            disabled={!isReady}
-            data-do="confirm"
-          >
-            Run now
-          </button>
-        </div>
-      </form>
-    </dialog>
-  );
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
-import type { RunEvent } from '../../query/contract.ts';
+import type { RunEvent, RunVerb } from '../../query/contract.ts';
 import { formatSpan, formatTime } from '../model/format.ts';
 import { countedChanges, nameOf } from '../model/operations.ts';
 import { RefusalBox, Tag } from '../parts/bits.tsx';
@@ -7,6 +7,8 @@ import { post } from '../state/api.ts';
 import { nowMs } from '../state/clock.ts';
 import { say } from '../state/hand-out.ts';
 import { type FollowedRun, run } from '../state/operations.ts';
+
+const WORDS: Readonly<Record<RunVerb, string>> = { run: 'Run', undo: 'Undo', restart: 'Restart' };
 
 /** The log of the run that goes on, or of the last one where it was asked for what is selected. */
 export function RunPanel({ paths }: { readonly paths: readonly string[] }) {
@@ -17,7 +19,7 @@ export function RunPanel({ paths }: { readonly paths: readonly string[] }) {
   return (
     <div class="run" role="region" aria-label="Run">
       <div class="run-head">
-        <h3>{isOwn ? 'Run' : `Run of ${now.paths.map(nameOf).join(', ')}`}</h3>
+        <h3>{isOwn ? WORDS[now.verb] : `${WORDS[now.verb]} of ${now.paths.map(nameOf).join(', ')}`}</h3>
         <span role="status">
           <Outcome run={now} />
         </span>
@@ -31,7 +33,7 @@ export function RunPanel({ paths }: { readonly paths: readonly string[] }) {
   );
 }
 
-function Outcome({ run: { isRunning, startedAtMs, summary } }: { readonly run: FollowedRun }) {
+function Outcome({ run: { verb, isRunning, startedAtMs, summary } }: { readonly run: FollowedRun }) {
   if (isRunning) {
     const ms = Math.max(0, nowMs.value - startedAtMs);
     return <Tag tone="info">running, {formatSpan(ms)}</Tag>;
@@ -39,7 +41,12 @@ function Outcome({ run: { isRunning, startedAtMs, summary } }: { readonly run: F
   if (summary === undefined) return <Tag tone="bad">not run</Tag>;
   if (!summary.ok) return <Tag tone="bad">failed after {countedChanges(summary.changes)}</Tag>;
   if (summary.changes === 0) return <Tag tone="ok">unchanged: nothing was to be done</Tag>;
-  return <Tag tone="ok">{countedChanges(summary.changes)} applied and verified</Tag>;
+  const how = verb === 'undo' ? 'taken back' : 'applied and verified';
+  return (
+    <Tag tone="ok">
+      {countedChanges(summary.changes)} {how}
+    </Tag>
+  );
 }
 
 function CancelButton() {

@@ -5,11 +5,13 @@ import type {
   RunEvent,
   RunStateDocument,
   RunSummary,
+  RunVerb,
 } from '../../query/contract.ts';
 import { type Refusal, read, readLines } from './api.ts';
 
 /** A run as this page follows it. */
 export interface FollowedRun {
+  readonly verb: RunVerb;
   readonly paths: readonly string[];
   readonly startedAtMs: number;
   readonly isRunning: boolean;
@@ -50,12 +52,21 @@ export async function lookAgain(): Promise<void> {
 
 /** Runs operations with what they need; one run at a time. `confirm` is the environment's name as it was typed. */
 export async function startRun(paths: readonly string[], confirm: string | undefined): Promise<void> {
+  await start({ verb: 'run', paths }, { paths, confirm });
+}
+
+/** Takes one operation back; otherwise as {@link startRun}. */
+export async function startUndo(path: string, confirm: string | undefined): Promise<void> {
+  await start({ verb: 'undo', paths: [path] }, { path, confirm });
+}
+
+async function start(asked: Asked, body: object): Promise<void> {
   if (run.value?.isRunning === true) return;
-  await follow(paths, Date.now(), onLine =>
-    readLines('/v1/run', onLine, {
+  await follow({ ...asked, startedAtMs: Date.now() }, onLine =>
+    readLines(`/v1/${asked.verb}`, onLine, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ paths, confirm }),
+      body: JSON.stringify(body),
     }),
   );
 }
@@ -68,9 +79,9 @@ export async function joinRun(): Promise<void> {
   if (run.value?.isRunning === true) return;
   const answer = await read<RunStateDocument>('/v1/run');
   if ('refusal' in answer) return;
-  const { running, paths, startedAtMs } = answer.value;
+  const { running, verb, paths, startedAtMs } = answer.value;
   if (startedAtMs === null || !(running || run.value === null)) return;
-  await follow(paths, startedAtMs, onLine => readLines('/v1/run/log', onLine));
+  await follow({ verb, paths, startedAtMs }, onLine => readLines('/v1/run/log', onLine));
 }
 
 /** The mark of each operation that a run has told of, by path. */
@@ -85,12 +96,13 @@ export function marksOf({ events, isRunning }: FollowedRun): ReadonlyMap<string,
 
 type Line = RunEvent | (RunSummary & { readonly error?: Refusal });
 
+type Asked = Pick<FollowedRun, 'verb' | 'paths'>;
+
 async function follow(
-  paths: readonly string[],
-  startedAtMs: number,
+  begun: Asked & Pick<FollowedRun, 'startedAtMs'>,
   readAll: (onLine: (line: Line) => void) => Promise<Refusal | undefined>,
 ): Promise<void> {
-  run.value = { paths, startedAtMs, isRunning: true, events: [] };
+  run.value = { ...begun, isRunning: true, events: [] };
   const refusal = await readAll(line => {
     const now = run.value!;
     run.value = 'receipts' in line ? { ...now, summary: line } : { ...now, events: [...now.events, line] };
