@@ -1,6 +1,9 @@
 import { MillraceError } from '../../core/errors.ts';
+import type { Host } from '../../core/host.ts';
+import { armFailpoint, failpoint } from '../../observability/failpoint.ts';
 import { type Operation, operationPath, type Scope } from '../../operations/engine/operation.ts';
 import { provisionOf } from '../../operations/list.ts';
+import type { ServerSecret } from '../../operations/provision/server.ts';
 import { describeServers } from '../../operations/provision/servers.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
@@ -14,12 +17,7 @@ import { finish, tell } from './run.ts';
 const TOKEN = 'operator-token';
 
 /** A secret that was drawn here. */
-interface GeneratedSecret {
-  readonly name: string;
-  readonly file: string;
-  /** Files made from it. They go first, so that it is seen that the server knows another one. */
-  readonly made: readonly string[];
-  readonly usedBy: string;
+interface GeneratedSecret extends ServerSecret {
   /** What takes it over; undefined where nothing runs that would have to. */
   readonly operation: Operation | undefined;
 }
@@ -71,7 +69,7 @@ export async function rotateSecret(call: Call): Promise<number> {
   }
   await refuseUnconfirmed(call, settings.environment, config);
   const { site } = opened.scope;
-  const served = await site.served();
+  const served = secret.isServedWith ? await site.served() : null;
   if (served !== null) {
     throw new MillraceError('ERR_OPERATION_TARGET', `${served.url} serves with ${name} as it is`, {
       remedy: `millrace down, then millrace secrets rotate ${name}, then millrace up`,
@@ -82,15 +80,24 @@ export async function rotateSecret(call: Call): Promise<number> {
       remedy: `It is drawn by: millrace run ${operationPath(secret.operation, settings.environment)}`,
     });
   }
-  await opened.locked(async () => {
-    for (const file of secret.made) await site.host.remove(file);
-    await site.host.put(secret.file, `${drawSecret()}\n`, { mode: 0o600 });
-  });
+  armFailpoint(config['debug.failpoint']);
+  if (secret.nextFile !== undefined && (await site.host.stat(secret.nextFile)) !== undefined) {
+    // An earlier one that was cut off ends first: the server may have its password already.
+    const exitCode = secret.operation === undefined ? 0 : await takeOver(call, secret.operation);
+    if (exitCode !== 0) return exitCode;
+  }
+  await opened.locked(() => drawAnew(secret, site.host));
   call.output.document({ rotated: name }, () => `Drew ${name} anew: ${secret.file}\n`);
   return secret.operation === undefined ? 0 : takeOver(call, secret.operation);
 }
 
-/** Has a server take the password in its file. */
+async function drawAnew({ file, made, nextFile }: GeneratedSecret, host: Host): Promise<void> {
+  if (nextFile === undefined) for (const path of made) await host.remove(path);
+  await host.put(nextFile ?? file, `${drawSecret()}\n`, { mode: 0o600 });
+  failpoint('secrets.afterDraw');
+}
+
+/** Has a server take the password that was drawn. */
 async function takeOver(call: Call, operation: Operation): Promise<number> {
   const { settings, config } = operationCall(call, []);
   const opened = await openOperations({ settings, config, emit: event => tell(call.output, event) });
@@ -106,15 +113,12 @@ async function generatedSecrets({ site, config, environment }: Scope): Promise<r
     file: site.paths.tokenFile,
     made: [],
     usedBy: 'the API, the console and the command line',
+    isServedWith: true,
     operation: undefined,
   };
   const passwords = servers.flatMap(({ name, secrets }) => {
-    const [file] = secrets;
-    const made = secrets.filter(path => path.endsWith('-passwords'));
     const operation = provisionOf(name);
-    return file === undefined || operation === undefined
-      ? []
-      : [{ name, file, made, usedBy: name, operation }];
+    return operation === undefined ? [] : secrets.map(secret => ({ ...secret, operation }));
   });
   return [token, ...passwords];
 }

@@ -1,15 +1,14 @@
-import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import { readSecret, readText } from './managed-file.ts';
 import type { Part } from './part.ts';
-import { ADMIN, describeLogin, type PostgresPlace, queryAs } from './postgres-query.ts';
+import { scramVerifier } from './postgres-admin.ts';
+import { ADMIN, describeLogin, type PostgresPlace, queryAsAdmin } from './postgres-query.ts';
 
 const INITDB_MS_MAX = 120_000;
 const MAJOR = '15';
 const ENTERABLE = 0o001;
-const SCRAM_ITERATIONS = 4096;
 
 /**
  * Makes the folders above the data enterable, where the server runs as another user. Says beforehand where there
@@ -148,7 +147,7 @@ export function rolePart(postgres: PostgresPlace): Part {
     async apply({ host }) {
       const secret = await readSecret(host, secretFile);
       if (secret === undefined) throw new Error('assertion failed: the secret is drawn before');
-      await queryAs(host, postgres, ADMIN, roleSql(role, database, scramVerifier(secret)));
+      await queryAsAdmin(host, postgres, roleSql(role, database, scramVerifier(secret)));
     },
   };
 }
@@ -162,14 +161,4 @@ function roleSql(role: string, database: string, verifier: string): string {
       WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '${database}') \\gexec
     ALTER DATABASE "${database}" OWNER TO "${role}";
   `;
-}
-
-/** What the server keeps of a password (RFC 5803): given this, it never sees the password itself. */
-function scramVerifier(secret: string): string {
-  const salt = randomBytes(16);
-  const salted = pbkdf2Sync(secret, salt, SCRAM_ITERATIONS, 32, 'sha256');
-  const keyOf = (label: string) => createHmac('sha256', salted).update(label).digest();
-  const stored = createHash('sha256').update(keyOf('Client Key')).digest('base64');
-  const server = keyOf('Server Key').toString('base64');
-  return `SCRAM-SHA-256$${SCRAM_ITERATIONS}:${salt.toString('base64')}$${stored}:${server}`;
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
+import { readSecret } from './managed-file.ts';
 
 /** Where a PostgreSQL lies and who is who in it. */
 export interface PostgresPlace {
@@ -14,6 +15,8 @@ export interface PostgresPlace {
   /** In the format of `.pgpass`. */
   readonly passwordsFile: string;
   readonly adminSecretFile: string;
+  /** The administrator's next password, from when it is drawn until the server has taken it. */
+  readonly adminNextFile: string;
   readonly secretFile: string;
   /** The pipeline's role. */
   readonly role: string;
@@ -43,6 +46,33 @@ export async function queryAs(
   const { exitCode, stdout, stderr } = await host.exec(argv, { env, input: sql, timeoutMs: QUERY_MS_MAX });
   if (exitCode === 0) return stdout.trim();
   throw new MillraceError('ERR_NOT_READY', `PostgreSQL says to ${role}: ${stderr.trim().slice(0, 500)}`);
+}
+
+/**
+ * As {@link queryAs} with the administrator. Where a rotation was cut off, the server may have the next password
+ * already: one of the two is right.
+ */
+export async function queryAsAdmin(host: Host, postgres: PostgresPlace, sql: string): Promise<string> {
+  try {
+    return await queryAs(host, postgres, ADMIN, sql);
+  } catch (error) {
+    const next = await readSecret(host, postgres.adminNextFile);
+    const isRefused = error instanceof MillraceError && error.why.includes('password authentication failed');
+    if (next === undefined || !isRefused) throw error;
+    const passwordsFile = `${postgres.passwordsFile}.next`;
+    await host.put(passwordsFile, passwordLine(postgres.port, ADMIN, next), { mode: 0o600 });
+    try {
+      return await queryAs(host, { ...postgres, passwordsFile }, ADMIN, sql);
+    } finally {
+      await host.remove(passwordsFile);
+    }
+  }
+}
+
+/** A line of the format of `.pgpass`. */
+export function passwordLine(port: number, user: string, secret: string): string {
+  const words = ['127.0.0.1', String(port), '*', user, secret];
+  return `${words.map(word => word.replace(/[:\\]/g, '\\$&')).join(':')}\n`;
 }
 
 /** Logs in as the pipeline does; throws where that fails, or the role may do more or less than it should. */

@@ -3,10 +3,11 @@ import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import { type LocatedSoftware, locateDebian } from './debian-packages.ts';
 import { filePart, folderPart, type ManagedFile, readSecret, secretPart } from './managed-file.ts';
+import { adminPart } from './postgres-admin.ts';
 import { clusterPart, reachPart, rolePart } from './postgres-parts.ts';
-import { ADMIN, describeLogin, type PostgresPlace, queryAs } from './postgres-query.ts';
+import { ADMIN, describeLogin, type PostgresPlace, passwordLine, queryAsAdmin } from './postgres-query.ts';
 import { untilAnswered } from './ready.ts';
-import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
+import { READY_MS_MAX, type Server, type ServerContext, type ServerSecret } from './server.ts';
 import { processPart, type ServerProcess } from './server-process.ts';
 
 const NAME = 'postgres';
@@ -45,9 +46,10 @@ export async function postgresServer({ host, place, config }: ServerContext): Pr
   const postgres = describePlace({ host, place, config }, { user, software });
   const { settings, access, process } = describeProcess(postgres);
   const { port } = postgres;
+  const passwords = filePart(passwordsFile(postgres));
   const reached = (from: Host, signal: AbortSignal) =>
     untilAnswered(from, { processes: [NAME], deadlineMs: READY_MS_MAX, signal }, () =>
-      queryAs(from, postgres, ADMIN, 'SELECT 1'),
+      queryAsAdmin(from, postgres, 'SELECT 1'),
     );
   return {
     name: NAME,
@@ -57,7 +59,7 @@ export async function postgresServer({ host, place, config }: ServerContext): Pr
       folderPart('folder', postgres.folder, { mode: 0o711 }),
       secretPart('admin-secret', `draw the password of ${ADMIN}`, postgres.adminSecretFile),
       secretPart('secret', `draw the password of ${postgres.role}`, postgres.secretFile),
-      filePart(passwordsFile(postgres)),
+      passwords,
       clusterPart(postgres),
       filePart(settings),
       filePart(access),
@@ -66,12 +68,13 @@ export async function postgresServer({ host, place, config }: ServerContext): Pr
         [process],
         async (from, _started, signal) => void (await reached(from, signal)),
       ),
+      adminPart(postgres, passwords),
       rolePart(postgres),
     ],
     processes: [NAME],
     folder: postgres.folder,
     data: [postgres.data],
-    secrets: [postgres.secretFile, postgres.adminSecretFile, postgres.passwordsFile],
+    secrets: secretsOf(postgres),
     verify: (from, msMax = READY_MS_MAX) =>
       untilAnswered(from, { processes: [NAME], deadlineMs: msMax }, async () => {
         const { version } = await describeLogin(from, postgres);
@@ -103,10 +106,26 @@ function describePlace(
     programOf: name => software.pathOf(`${BIN}/${name}`),
     passwordsFile: join(secrets, 'postgres-passwords'),
     adminSecretFile: join(secrets, 'postgres-admin'),
+    adminNextFile: join(secrets, 'postgres-admin.next'),
     secretFile: join(secrets, NAME),
     role: checkName('postgres.username', config['postgres.username'], ADMIN),
     database: checkName('postgres.database', config['postgres.database'], 'postgres'),
   };
+}
+
+function secretsOf(postgres: PostgresPlace): readonly ServerSecret[] {
+  const made = [postgres.passwordsFile];
+  return [
+    { name: NAME, file: postgres.secretFile, made, usedBy: NAME, isServedWith: true },
+    {
+      name: 'postgres-admin',
+      file: postgres.adminSecretFile,
+      made,
+      nextFile: postgres.adminNextFile,
+      usedBy: `operations, as ${ADMIN} of PostgreSQL`,
+      isServedWith: false,
+    },
+  ];
 }
 
 function describeProcess(postgres: PostgresPlace): {
@@ -159,9 +178,7 @@ function passwordsFile({ passwordsFile: path, ...postgres }: PostgresPlace): Man
     async content(host) {
       const [admin, own] = [await readSecret(host, adminSecretFile), await readSecret(host, secretFile)];
       if (admin === undefined || own === undefined) return undefined;
-      const line = (user: string, secret: string) =>
-        ['127.0.0.1', String(port), '*', user, secret].map(word => word.replace(/[:\\]/g, '\\$&')).join(':');
-      return `${line(ADMIN, admin)}\n${line(role, own)}\n`;
+      return `${passwordLine(port, ADMIN, admin)}${passwordLine(port, role, own)}`;
     },
   };
 }

@@ -93,7 +93,7 @@ export async function redisServer({ host, place, config }: ServerContext): Promi
     processes: [NAME],
     folder,
     data: [join(folder, 'data')],
-    secrets: [secretFile],
+    secrets: [{ name: NAME, file: secretFile, made: [], usedBy: NAME, isServedWith: true }],
     verify,
     bindings: {
       'redis.host': '127.0.0.1',

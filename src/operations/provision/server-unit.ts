@@ -14,6 +14,8 @@ interface SeenServer {
   readonly changes: readonly Change[];
   /** What of its own folder is there, by name. */
   readonly files: readonly string[];
+  /** The files of its secrets that are there. */
+  readonly secretFiles: readonly string[];
   /** Its processes by name: `running, pid 7`, `stopped`. */
   readonly states: JsonObject;
   /** Its processes that run, or ended by themselves: what there is to stop. */
@@ -89,8 +91,16 @@ async function look(server: Server, host: Host): Promise<SeenServer> {
     states.push([name, pid === null ? state : `${state}, pid ${pid}`]);
     if (state !== 'stopped') processes.push(name);
   }
+  const secretFiles: string[] = [];
+  for (const { file, made, nextFile } of server.secrets) {
+    for (const path of [file, ...made, ...(nextFile === undefined ? [] : [nextFile])]) {
+      const isListed = secretFiles.includes(path);
+      if (!isListed && (await host.stat(path)) !== undefined) secretFiles.push(path);
+    }
+  }
   return {
     server,
+    secretFiles,
     changes: await observeParts(host, server.parts),
     files: server.folder === null ? [] : await host.list(server.folder),
     states: Object.fromEntries(states),
@@ -128,18 +138,18 @@ function restartSteps(
 
 /** Stops first, all of a server together: brokers one after another wait for a majority that has left. */
 function undoSteps(
-  { server, files, processes }: SeenServer,
+  { server, files, secretFiles, processes }: SeenServer,
   host: Host,
   removesData: boolean,
 ): readonly Step[] {
-  const { folder, data, secrets, name } = server;
+  const { folder, data, name } = server;
   if (folder === null) return [];
   const left = files.map(file => join(folder, file)).filter(path => removesData || !data.includes(path));
   const removed = left.length === files.length && files.length > 0 ? [folder] : left;
   return [
     ...(processes.length === 0 ? [] : [stopStep(processes, host)]),
     ...removed.map(path => removeStep(path, host)),
-    ...(removesData && files.length > 0 ? secrets.map(path => removeStep(path, host)) : []),
+    ...(removesData && files.length > 0 ? secretFiles.map(path => removeStep(path, host)) : []),
   ].map(step => ({ ...step, step: `${name}-${step.step}` }));
 }
 

@@ -20,6 +20,20 @@ export interface ServerContext {
   readonly config: Config;
 }
 
+/** A secret that is drawn for a server; paths are absolute. */
+export interface ServerSecret {
+  /** As `secrets rotate` names it. */
+  readonly name: string;
+  readonly file: string;
+  /** Files made from it. They go when it is drawn anew, so that it is seen that the server knows another one. */
+  readonly made: readonly string[];
+  /** Where a new one waits until the server has taken it; absent where the server's operation can do so without the old one. */
+  readonly nextFile?: string;
+  readonly usedBy: string;
+  /** Whether the pipeline logs in with it: it is not changed under what serves. */
+  readonly isServedWith: boolean;
+}
+
 /** A server on a host: what it needs there, how to ask it, and how the pipeline reaches it. */
 export interface Server {
   readonly name: 'redis' | 'postgres' | 'kafka-client' | 'zookeeper' | 'kafka';
@@ -31,8 +45,8 @@ export interface Server {
   readonly folder: string | null;
   /** What of that folder holds data: kept when the server is taken back. */
   readonly data: readonly string[];
-  /** Files of secrets that open the data. */
-  readonly secrets: readonly string[];
+  /** What opens the data. */
+  readonly secrets: readonly ServerSecret[];
   /**
    * Asks the running server as its users will, whatever the parts say; resolves with what it is and where.
    * Throws ERR_NOT_READY with the last lines of its log.
