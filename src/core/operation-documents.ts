@@ -62,8 +62,8 @@ export interface OperationDescription extends OperationDocument {
   /** What was observed; holds no secret. */
   readonly observed: JsonObject;
   /**
-   * What `undo` would take back, or why it refuses to; null where the operation has no undo. `isInUse`: the process that
-   * serves the environment uses some of it, so it is taken back when that has ended.
+   * What `undo` would take back, or why it refuses to; null where the operation has no undo. `isInUse`: the process
+   * that serves the environment uses some of it, so it is taken back when that has ended.
    */
   readonly undo: {
     readonly changes: readonly Change[];

@@ -7,7 +7,7 @@ import { refuseUnconfirmed } from '../confirm.ts';
 import { operationCall } from '../operation-call.ts';
 import { cancelledBySignal, finish, tell } from './run.ts';
 
-/** `undo PATH`: says what it takes back, then takes it back; refuses what holds data and what the serving process uses. */
+/** `undo PATH`: says what it takes back, then does; refuses what holds data and what the serving process uses. */
 export async function undo(call: Call): Promise<number> {
   const { output } = call;
   const called = operationCall(call, call.args);

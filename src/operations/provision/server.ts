@@ -27,7 +27,7 @@ export interface ServerSecret {
   readonly file: string;
   /** Files made from it. They go when it is drawn anew, so that it is seen that the server knows another one. */
   readonly made: readonly string[];
-  /** Where a new one waits until the server has taken it; absent where the server's operation can do so without the old one. */
+  /** Where a new one waits until the server has taken it; absent where it needs no old one to take it. */
   readonly nextFile?: string;
   readonly usedBy: string;
   /** Whether the pipeline logs in with it: it is not changed under what serves. */
