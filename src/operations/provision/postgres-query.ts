@@ -29,7 +29,7 @@ export const ADMIN = 'postgres';
 const QUERY_MS_MAX = 20_000;
 
 /** Runs SQL through psql's standard input, over the network as anybody would; resolves with what it printed. */
-export async function queryAs(
+async function queryAs(
   host: Host,
   postgres: PostgresPlace,
   role: string,
