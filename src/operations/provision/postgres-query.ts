@@ -29,12 +29,7 @@ export const ADMIN = 'postgres';
 const QUERY_MS_MAX = 20_000;
 
 /** Runs SQL through psql's standard input, over the network as anybody would; resolves with what it printed. */
-async function queryAs(
-  host: Host,
-  postgres: PostgresPlace,
-  role: string,
-  sql: string,
-): Promise<string> {
+async function queryAs(host: Host, postgres: PostgresPlace, role: string, sql: string): Promise<string> {
   const database = role === ADMIN ? 'postgres' : postgres.database;
   const argv = [
     postgres.programOf('psql'),
