@@ -9,7 +9,7 @@ import type { Cache } from '../core/ports.ts';
 import type { LogRecord } from '../core/record.ts';
 import { readPlanned, runRecords } from '../runtime/batch.ts';
 import type { ChainOutput } from '../runtime/chain.ts';
-import { encodeEvent } from '../runtime/encode.ts';
+import { jsonOf } from '../runtime/encode.ts';
 import { composeJobs, composeTrialState } from './compose-jobs.ts';
 
 const LINES_PER_BATCH = 200;
@@ -74,7 +74,7 @@ function isPrinted(output: ChainOutput): boolean {
 function lineOf(output: ChainOutput): string {
   const { outcome, topic, key, code, pointer, reason } = output;
   const head = JSON.stringify({ line: output.source.offset + 1, outcome, topic, key, code, pointer, reason });
-  return `${head.slice(0, -1)},"event":${encodeEvent(output.event).tail}}`;
+  return `${head.slice(0, -1)},"event":${jsonOf(output.event)}}`;
 }
 
 function chooseJobs(jobs: readonly Job[], names: readonly string[]): readonly Job[] {

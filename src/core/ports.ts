@@ -13,7 +13,7 @@ import type {
 import type { MillraceError } from './errors.ts';
 import type { JsonObject } from './event.ts';
 import type { CacheKey, Dataset, Mark, MarkKey } from './job.ts';
-import type { LogRecord, NewRecord, Source } from './record.ts';
+import type { LogRecord, NewRecord, Source, ValueText } from './record.ts';
 import type { TableRow } from './relations.ts';
 
 /** Records for one partition of one topic (full name, with the environment's prefix). */
@@ -63,8 +63,8 @@ export interface CommitResult {
 
 /** Takes the records of one partition into a commit that is being made, in their order. */
 export interface RecordWriter {
-  /** Adds a record whose value is its bytes and, after them, `tail` as UTF-8. All of it is copied at once. */
-  add(record: NewRecord, tail: string): void;
+  /** Adds a record of this value. All of it is copied at once. */
+  add(record: Omit<NewRecord, 'value'>, value: ValueText): void;
 }
 
 /**

@@ -25,6 +25,14 @@ export interface NewRecord {
   readonly value: Uint8Array;
 }
 
+/** A value in two pieces: the bytes of `head` from `from` to before `to`, then `tail`, a text in UTF-8 or bytes. */
+export interface ValueText {
+  readonly head: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  readonly tail: string | Uint8Array;
+}
+
 /** A record read from the log. The value's memory belongs to the reader, unless it asked to have it lent. */
 export interface LogRecord extends NewRecord, Position {}
 

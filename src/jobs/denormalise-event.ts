@@ -54,7 +54,8 @@ type Options = JobOptions['denormalise'];
 /** An event on its way: a copy whose members may be set. */
 interface Draft {
   readonly event: Record<string, Json | undefined>;
-  flags: JsonObject | undefined;
+  /** Bits of {@link FLAGS}. */
+  found: number;
   readonly reads: Reads;
   readonly counts: Counts;
 }
@@ -88,12 +89,7 @@ export function createDenormaliser(options: Options): Denormaliser {
     rowsFor: item => (stateOf(item) === 'fresh' ? rowsOf(lookupsOf(item.event, permitEids)) : []),
     refusalOf: (item, counts) => refusal(item.event, stateOf(item), counts),
     denormalise(item, reads, counts) {
-      const draft: Draft = {
-        event: { ...item.event, flags: NOTHING },
-        flags: objectAt(item.event, 'flags'),
-        reads,
-        counts,
-      };
+      const draft: Draft = { event: { ...item.event, flags: NOTHING }, found: 0, reads, counts };
       // A device's clock that runs ahead would otherwise put events into days that have not come.
       const endMs = endOfDayMs(item.nowMs);
       if (Number(item.event['ets']) > endMs) draft.event['ets'] = endMs;
@@ -103,7 +99,7 @@ export function createDenormaliser(options: Options): Denormaliser {
       addDialcode(draft, lookups.dialcode);
       addContent(draft, lookups, options.collectionMiss);
       addLocation(draft);
-      draft.event['flags'] = draft.flags ?? NOTHING;
+      draft.event['flags'] = flagsWith(objectAt(item.event, 'flags'), draft.found);
       return draft.event;
     },
   };
@@ -199,16 +195,41 @@ function rowsOf(lookups: Lookups): readonly CacheKey[] {
 }
 
 const NOTHING = share({});
-const [DEVICE, NO_DEVICE] = [share({ device_denorm: true }), share({ device_denorm: false })];
-const [USER, NO_USER] = [share({ user_denorm: true }), share({ user_denorm: false })];
-const [DIALCODE, NO_DIALCODE] = [share({ dialcode_denorm: true }), share({ dialcode_denorm: false })];
-const [CONTENT, NO_CONTENT] = [share({ content_denorm: true }), share({ content_denorm: false })];
-const [COLLECTION, NO_COLLECTION] = [share({ coll_denorm: true }), share({ coll_denorm: false })];
-const L2 = share({ l2_denorm: true });
-const LOCATION = share({ loc_denorm: true });
 
-function setFlag(draft: Draft, flag: JsonObject): void {
-  draft.flags = union(draft.flags, flag);
+/** What may be found, in the order in which it is looked for; each is a bit. */
+const FLAGS = [
+  { device_denorm: true },
+  { device_denorm: false },
+  { user_denorm: true },
+  { user_denorm: false },
+  { dialcode_denorm: true },
+  { dialcode_denorm: false },
+  { content_denorm: true },
+  { content_denorm: false },
+  { coll_denorm: true },
+  { coll_denorm: false },
+  { l2_denorm: true },
+  { loc_denorm: true },
+] as const;
+const [DEVICE, NO_DEVICE, USER, NO_USER, DIALCODE, NO_DIALCODE] = [1, 2, 4, 8, 16, 32];
+const [CONTENT, NO_CONTENT, COLLECTION, NO_COLLECTION, L2, LOCATION] = [64, 128, 256, 512, 1024, 2048];
+
+/** By the bits: there are few that occur. */
+const flagsByBits = new Map<number, JsonObject>();
+
+/** The flags with those of the bits: put together once, not flag by flag for each event. */
+function flagsWith(flags: JsonObject | undefined, bits: number): JsonObject {
+  if (bits === 0) return flags ?? NOTHING;
+  let found = flagsByBits.get(bits);
+  if (found === undefined) {
+    found = share(Object.assign({}, ...FLAGS.filter((_, index) => (bits >> index) & 1)) as JsonObject);
+    flagsByBits.set(bits, found);
+  }
+  return union(flags, found);
+}
+
+function setFlag(draft: Draft, bit: number): void {
+  draft.found |= bit;
 }
 
 function addDevice(draft: Draft, did: string | undefined): void {

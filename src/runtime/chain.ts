@@ -47,8 +47,10 @@ export interface ChainInput extends Item {
   readonly elements?: readonly number[];
 }
 
-/** An event between two jobs. */
+/** An event between two jobs. Where it goes on as one event it is moved: an object for each job costs as much. */
 interface Standing extends Item {
+  topic: string;
+  event: JsonObject;
   readonly isDerived: boolean;
   readonly origin: Origin | undefined;
   readonly elements: readonly number[] | undefined;
@@ -107,8 +109,15 @@ function standingOf({ topic, event, source, nowMs, text, origin, elements }: Cha
 
 /** Where a topic leads from a job: to a later job of the chain, out of it, or both. */
 interface Way {
+  readonly topic: string;
   readonly isFused: boolean;
   readonly isStored: boolean;
+  count: number;
+}
+
+/** How many events a job took from a topic. */
+interface Edge {
+  readonly topic: string;
   count: number;
 }
 
@@ -120,7 +129,7 @@ function ways({ jobs, inputs, isStored }: ChainOptions, index: number): Readonly
   return new Map(
     [...declared].map(topic => {
       const isFused = !inputs.includes(topic) && later.some(reader => reader.inputs.includes(topic));
-      return [topic, { isFused, isStored: isStored(topic), count: 0 }];
+      return [topic, { topic, isFused, isStored: isStored(topic), count: 0 }];
     }),
   );
 }
@@ -130,7 +139,10 @@ class Step {
   readonly #job: Job;
   readonly #ways: ReadonlyMap<string, Way>;
   readonly #outputs: ChainOutput[];
-  readonly #edges = new Map<string, number>();
+  readonly #edges: Edge[] = [];
+  // Neighbouring events mostly come from one topic and go to one.
+  #edge: Edge | undefined;
+  #way: Way | undefined;
   readonly #tally = { received: 0, emitted: 0, rejected: 0, dropped: 0, derived: 0 };
 
   constructor(job: Job, routes: ReadonlyMap<string, Way>, outputs: ChainOutput[]) {
@@ -152,7 +164,7 @@ class Step {
         next.push(item);
         continue;
       }
-      this.#edges.set(item.topic, (this.#edges.get(item.topic) ?? 0) + 1);
+      this.#edgeFrom(item.topic).count += 1;
       this.#settle(item, verdicts[taken++]!, next);
     }
     assert(taken === batch.length, `${this.#job.name} took events in order`);
@@ -168,7 +180,7 @@ class Step {
       if (delta !== 0) counters[counter] = (counters[counter] ?? 0) + delta;
     };
     for (const [what, delta] of Object.entries({ ...this.#tally, ...own })) add(`${name}.${what}`, delta);
-    for (const [topic, delta] of this.#edges) add(`edge.${name}.${topic}`, delta);
+    for (const { topic, count } of this.#edges) add(`edge.${name}.${topic}`, count);
     for (const [topic, way] of this.#ways) add(`topic.${topic}`, way.count);
   }
 
@@ -178,11 +190,11 @@ class Step {
     for (let index = 0; index < outcomes.length; index++) {
       const outcome = outcomes[index]!;
       // Only a batch opens into several events; elsewhere the event keeps the place it was given there.
-      const from = isBatch ? eventOf(item, index, outcome.kind === 'drop') : item;
+      const from = isBatch ? eventOf(item, index, outcome.kind === 'drop') : index === 0 ? item : { ...item };
       if (outcome.kind === 'emit') {
         this.#tally.emitted += 1;
-        assert(outcome.emissions.length > 0, `${this.#job.name} emits to at least one topic`);
-        for (const emission of outcome.emissions) this.#place(from, emission, next);
+        assert(outcome.emissions.length > 0, 'a job emits to at least one topic');
+        this.#move(from, outcome.emissions, next);
       } else {
         this.#tally[outcome.kind === 'reject' ? 'rejected' : 'dropped'] += 1;
         this.#leave(from, outcome);
@@ -191,16 +203,30 @@ class Step {
     if (derived.length === 0) return;
     this.#tally.derived += derived.length;
     const parent = isBatch ? eventOf(item, outcomes.length, false) : item;
-    for (const emission of derived) this.#place({ ...parent, isDerived: true }, emission, next);
+    for (const emission of derived) this.#move({ ...parent, isDerived: true }, [emission], next);
   }
 
-  /** Puts an emitted event on its topic: before the later job that reads it, and out where it is stored. */
-  #place(item: Standing, { topic, key, event }: Emission, next: Standing[]): void {
-    const way = this.#wayTo(topic);
+  /**
+   * Puts the emissions of an event on their topics: before the later jobs that read them, and out where they are
+   * stored. The item is the first one that goes on from then on.
+   */
+  #move(item: Standing, emissions: readonly Emission[], next: Standing[]): void {
+    let isFree = true;
+    for (const emission of emissions) {
+      const way = this.#wayTo(emission.topic);
+      if (way.isStored) this.#outputs.push(this.#outputOf(item, emission, !way.isFused));
+      if (!way.isFused) continue;
+      const moved = isFree ? item : { ...item };
+      isFree = false;
+      moved.topic = emission.topic;
+      moved.event = emission.event;
+      next.push(moved);
+    }
+  }
+
+  #outputOf(item: Standing, { topic, key, event }: Emission, isLeaving: boolean): ChainOutput {
     const { source, nowMs, isDerived, origin } = item;
-    if (way.isFused) next.push({ topic, event, source, nowMs, isDerived, origin, elements: undefined });
-    if (!way.isStored) return;
-    this.#outputs.push({
+    return {
       outcome: 'emit',
       topic,
       key,
@@ -211,10 +237,10 @@ class Step {
       code: null,
       reason: null,
       pointer: null,
-      isLeaving: !way.isFused,
+      isLeaving,
       isDerived,
       origin,
-    });
+    };
   }
 
   #leave({ event, source, nowMs, isDerived, origin }: Standing, outcome: Rejected | Dropped): void {
@@ -239,10 +265,23 @@ class Step {
 
   /** The way to a topic, one event more on it. */
   #wayTo(topic: string): Way {
-    const way = this.#ways.get(topic);
-    assert(way !== undefined, `${this.#job.name} declares its output ${topic}`);
+    const way = this.#way?.topic === topic ? this.#way : this.#ways.get(topic);
+    // The text only where it is needed: this is asked for every event of every job.
+    if (way === undefined)
+      throw new Error(`assertion failed: ${this.#job.name} declares its output ${topic}`);
     way.count += 1;
+    this.#way = way;
     return way;
+  }
+
+  #edgeFrom(topic: string): Edge {
+    let edge = this.#edge?.topic === topic ? this.#edge : this.#edges.find(known => known.topic === topic);
+    if (edge === undefined) {
+      edge = { topic, count: 0 };
+      this.#edges.push(edge);
+    }
+    this.#edge = edge;
+    return edge;
   }
 }
 
@@ -260,11 +299,12 @@ function eventOf(item: Standing, index: number, isWhole: boolean): Standing {
   const event: unknown = isMatched ? events[index] : undefined;
   // Written out: copying an item with all its members cost as much as a job.
   const { event: whole, nowMs, isDerived } = item;
-  const place = { topic: item.topic, event: whole, source, nowMs, isDerived, elements };
+  const place = { topic: item.topic, event: whole, source, nowMs, isDerived, elements: undefined };
   if (origin === undefined || !isMatched || !isObject(event)) return { ...place, origin: undefined };
   const at = 3 * index;
-  const bytes = origin.bytes.subarray(elements[at], elements[at + 1]);
-  return { ...place, origin: { event, bytes, memberCount: elements[at + 2]! } };
+  const { bytes } = origin;
+  const piece = { event, bytes, from: elements[at]!, to: elements[at + 1]!, memberCount: elements[at + 2]! };
+  return { ...place, origin: piece };
 }
 
 /**

@@ -30,7 +30,7 @@ export function decodeRecord(record: LogRecord, topic: string, job: Job): Decode
   const event = parseObject(record.value);
   if (event === undefined)
     return { unreadable: setAside(record, item, job, 'the record is not a JSON object') };
-  const whole = { event, bytes: record.value };
+  const whole = { event, bytes: record.value, from: 0, to: record.value.length };
   // What a job wrote holds no nulls and is no deeper than what it was read from.
   if (source !== undefined) return { input: { ...item, event, origin: whole } };
   const { sizeBytes, ...scan } = { ...scanJson(record.value), sizeBytes: record.value.length };

@@ -1,6 +1,6 @@
 import { assert } from '../core/errors.ts';
 import type { Append, Commit, CommitDraft, CommitResult, Log, RecordWriter } from '../core/ports.ts';
-import type { NewRecord } from '../core/record.ts';
+import type { NewRecord, ValueText } from '../core/record.ts';
 
 /** Begins a commit on any log: in the log's own form where it has one, else as lists of records. */
 export function draftOn(log: Log): CommitDraft {
@@ -41,12 +41,13 @@ class ListDraft implements CommitDraft {
 function openAppend(topic: string, partition: number): OpenAppend {
   const records: NewRecord[] = [];
   const writer: RecordWriter = {
-    add: (record, tail) => records.push({ ...record, value: joined(record.value, tail) }),
+    add: (record, value) => records.push({ ...record, value: joined(value) }),
   };
   return { topic, partition, records, writer };
 }
 
 /** Memory of its own, whatever was lent. */
-function joined(head: Uint8Array, tail: string): Uint8Array {
-  return Buffer.concat([head, Buffer.from(tail, 'utf8')]);
+function joined({ head, from, to, tail }: ValueText): Uint8Array {
+  const last = typeof tail === 'string' ? Buffer.from(tail, 'utf8') : tail;
+  return Buffer.concat([head.subarray(from, to), last]);
 }

@@ -231,11 +231,11 @@ function choosePartition(output: ChainOutput, partitions: number): number {
 }
 
 function addOutput(writer: RecordWriter, output: ChainOutput): void {
-  const { head, tail } =
+  const value =
     output.topic === null ? encodeEvent(traceOf(output)) : encodeEvent(output.event, output.origin);
   const { syncts } = output.event;
   const timeMs = typeof syncts === 'number' && Number.isFinite(syncts) ? syncts : output.nowMs;
-  writer.add({ key: output.key, timeMs, headers: headersOf(output, output), value: head }, tail);
+  writer.add({ key: output.key, timeMs, headers: headersOf(output, output) }, value);
 }
 
 /** What is kept of an event that was dropped without a topic of its own: enough to find it and say why. */

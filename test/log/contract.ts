@@ -72,13 +72,17 @@ export const CONTRACT: Readonly<Record<string, (log: Log, topics: ContractTopics
   ) => {
     const draft = draftOn(log);
     const long = 'ü€'.repeat(40_000);
-    const value = Buffer.from('{"a":1');
+    const value = Buffer.from('[,{"a":1,]');
     for (const tail of ['}', ',"é":"\u{1f600}"}', `,"l":"${long}"}`]) {
-      draft.writer(alpha, 1).add({ key: 'kü', timeMs: 7, headers: { origin: 'x' }, value }, tail);
+      const record = { key: 'kü', timeMs: 7, headers: { origin: 'x' } };
+      draft.writer(alpha, 1).add(record, { head: value, from: 2, to: value.length - 2, tail });
       // The memory may be used again as soon as it was handed over.
-      value.write('{"b":2');
+      value.write('{"b":2', 2);
     }
-    draft.writer(beta, 0).add({ key: null, timeMs: 8, headers: {}, value: Buffer.alloc(0) }, '{}');
+    const bare = { key: null, timeMs: 8, headers: {} };
+    const tail = Buffer.from('{}');
+    draft.writer(beta, 0).add(bare, { head: new Uint8Array(0), from: 0, to: 0, tail });
+    tail.fill(0);
     draft.writer(alpha, 0);
     assert.throws(() => draft.writer('gamma', 0), { code: 'ERR_TOPIC_UNKNOWN' });
     const offset = { group: 'g', topic: alpha, partition: 0, offset: 0 };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Item, Job, JobName, Outcome, Verdict } from '../../src/core/job.ts';
 import { runChain } from '../../src/runtime/chain.ts';
-import { encodeEvent } from '../../src/runtime/encode.ts';
+import { jsonOf } from '../../src/runtime/encode.ts';
 
 const NO_READS = { isSeen: () => false, row: () => undefined };
 
@@ -138,8 +138,8 @@ describe('runChain', () => {
   });
 });
 
-describe('encodeEvent', () => {
-  const text = (event: Parameters<typeof encodeEvent>[0]) => encodeEvent(event).tail;
+describe('jsonOf', () => {
+  const text = jsonOf;
 
   it('drops null members at any depth and keeps nulls in lists', () => {
     assert.equal(

@@ -62,8 +62,13 @@ function without(object: JsonObject, key: string): JsonObject {
 describe('encodeEvent with the text it was read from', () => {
   const parse = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString('utf8')) as JsonObject;
   const textOf = (...event: Parameters<typeof encodeEvent>) => {
-    const { head, tail } = encodeEvent(...event);
-    return Buffer.from(head).toString('utf8') + tail;
+    const { head, from, to, tail } = encodeEvent(...event);
+    return Buffer.concat([head.subarray(from, to), Buffer.from(tail as string)]).toString('utf8');
+  };
+  /** With other text around it, as an event of a batch has. */
+  const originOf = (bytes: Buffer, event = parse(bytes)) => {
+    const around = Buffer.concat([Buffer.from('{}'), bytes, Buffer.from('}')]);
+    return { event, bytes: around, from: 2, to: 2 + bytes.length };
   };
 
   it('says the same as without it, whatever was added, changed or removed', () => {
@@ -74,8 +79,26 @@ describe('encodeEvent with the text it was read from', () => {
         if (bytes.includes('null')) return;
         const event = parse(bytes);
         const changed = without({ ...event, ...(added as JsonObject) }, removed);
-        assert.deepEqual(JSON.parse(textOf(changed, { event, bytes })), JSON.parse(textOf(changed)));
+        assert.deepEqual(JSON.parse(textOf(changed, originOf(bytes, event))), JSON.parse(textOf(changed)));
       }),
+    );
+  });
+
+  it('adds to each event its own, where others gained nearly the same', () => {
+    const flags = { a: true };
+    const one = parse(Buffer.from('{"b":1}'));
+    const bytes = ['{"b":1}', '{"b":1 }', '{}', '{ }'].map(text => Buffer.from(text));
+    for (const syncts of [5, 6, '5', 5]) {
+      const texts = bytes.map(text => {
+        const event = parse(text);
+        return textOf({ ...event, syncts, flags }, originOf(text, event));
+      });
+      const tail = `"syncts":${JSON.stringify(syncts)},"flags":{"a":true}}`;
+      assert.deepEqual(texts, [`{"b":1,${tail}`, `{"b":1 ,${tail}`, `{${tail}`, `{ ${tail}`]);
+    }
+    assert.equal(
+      textOf({ ...one, flags: { a: false } }, originOf(bytes[0]!, one)),
+      '{"b":1,"flags":{"a":false}}',
     );
   });
 
@@ -83,7 +106,7 @@ describe('encodeEvent with the text it was read from', () => {
     const bytes = Buffer.from('{ "ets":1.586431492513E12, "n":12345678901234567890 }');
     const event = parse(bytes);
     assert.equal(
-      textOf({ ...event, syncts: 5 }, { event, bytes }),
+      textOf({ ...event, syncts: 5 }, originOf(bytes, event)),
       '{ "ets":1.586431492513E12, "n":12345678901234567890 ,"syncts":5}',
     );
   });
@@ -91,6 +114,6 @@ describe('encodeEvent with the text it was read from', () => {
   it('makes the text anew where members have equal names', () => {
     const bytes = Buffer.from('{"a":1,"a":2}');
     const event = parse(bytes);
-    assert.equal(textOf(event, { event, bytes, memberCount: 2 }), '{"a":2}');
+    assert.equal(textOf(event, { ...originOf(bytes, event), memberCount: 2 }), '{"a":2}');
   });
 });

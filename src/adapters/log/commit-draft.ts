@@ -1,6 +1,6 @@
 import { assert } from '../../core/errors.ts';
 import type { Commit, CommitDraft, CommitResult, RecordWriter } from '../../core/ports.ts';
-import type { NewRecord } from '../../core/record.ts';
+import type { NewRecord, ValueText } from '../../core/record.ts';
 import type { DraftMemory } from './draft-memory.ts';
 import type { EncodedCommit } from './journal-writer.ts';
 import { recordBytesMax, writeRecord } from './record-codec.ts';
@@ -65,10 +65,10 @@ class Section implements RecordWriter {
     this.#buffer = memory.take(memory.expected(at.place));
   }
 
-  add(record: NewRecord, tail: string): void {
-    const end = this.#length + recordBytesMax(record, tail.length);
+  add(record: Omit<NewRecord, 'value'>, value: ValueText): void {
+    const end = this.#length + recordBytesMax(record, value);
     if (end > this.#buffer.length) this.#grow(end);
-    this.#length = writeRecord(this.#buffer, this.#length, record, tail);
+    this.#length = writeRecord(this.#buffer, this.#length, record, value);
     this.count += 1;
   }
 

@@ -122,7 +122,7 @@ function formatDay(day: number): string {
  * A record's value as one line of JSON. A value that is not JSON becomes a JSON string of its text (bytes that
  * are not UTF-8 as U+FFFD); line ends between the tokens of a JSON text become spaces.
  */
-function lineOf(record: LogRecord): Uint8Array {
+function lineOf(record: LogRecord): Buffer {
   const value = bufferOf(record.value);
   const isPlain = record.headers[HEADER.malformed] === undefined && value.length > 0;
   if (isPlain && !value.includes(NEWLINE) && !value.includes(RETURN)) return value;
@@ -186,9 +186,10 @@ class PartBuffer {
     return this.#heldBytes + this.runs.length * RUN_BYTES;
   }
 
-  add(offset: number, line: Uint8Array): void {
+  add(offset: number, line: Buffer): void {
     if (this.#length + line.length + 1 > this.#block.length) this.#openBlock(line.length + 1);
-    this.#block.set(line, this.#length);
+    // Not `set`, which takes ten times as long.
+    line.copy(this.#block, this.#length);
     this.#length += line.length + 1;
     this.#block[this.#length - 1] = NEWLINE;
     this.records++;
