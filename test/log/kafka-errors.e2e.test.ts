@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import {
   AclOperations,
   AclPermissionTypes,
@@ -13,6 +12,7 @@ import { openKafkaLog } from '../../src/adapters/log/kafka/kafka-log.ts';
 import { adminSettings, type KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
 import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-plan.ts';
 import type { MillraceError } from '../../src/core/errors.ts';
+import type { ServedLog } from '../../src/core/ports.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import {
   CLIENT_PATH,
@@ -23,20 +23,17 @@ import {
   SKIP,
 } from './kafka-fixture.ts';
 import { recordOf, textOf } from './open-log.ts';
-
-const secureBroker = process.env['MILLRACE_TEST_KAFKA_SECURE'] ?? '';
-const caFile = process.env['MILLRACE_TEST_KAFKA_CA'] ?? '';
-const SECURE_SKIP =
-  SKIP ||
-  (secureBroker === '' || caFile === ''
-    ? 'needs a broker with TLS, SCRAM and ACLs (MILLRACE_TEST_KAFKA_SECURE, host:port; MILLRACE_TEST_KAFKA_CA, a file)'
-    : false);
+import { freePort, startSecureKafka } from './secure-kafka.ts';
 
 const SETTINGS = { partitions: 2, minInsync: 1, recordBytesMax: 1_048_576, internal: [] } as const;
 /** Errors are named within seconds: an operator waits for them. */
 const NAMED_MS_MAX = 6_000;
+const WAIT_MS_MAX = 30_000;
 
-async function rejectsSoon(call: () => Promise<unknown>, expected: { code: string; why?: RegExp }) {
+async function rejectsSoon(
+  call: () => Promise<unknown>,
+  expected: { code: string; why?: RegExp; remedy?: RegExp },
+) {
   const startedMs = performance.now();
   await assert.rejects(call, expected);
   assert.ok(performance.now() - startedMs < NAMED_MS_MAX, `${expected.code} comes within seconds`);
@@ -91,79 +88,105 @@ describe('log on Kafka: errors by name', { skip: SKIP }, () => {
   });
 });
 
-describe('log on Kafka: with TLS, a login and rights', { skip: SECURE_SKIP }, () => {
-  const app: KafkaConnection = {
-    brokers: [secureBroker],
-    tls: true,
-    caFile,
-    mechanism: 'scram-sha-512',
-    username: 'app',
-    password: 'app-secret',
-  };
-  const root = { ...app, mechanism: 'scram-sha-256', username: 'admin', password: 'admin-secret' } as const;
+describe('log on Kafka: with TLS, a login and rights', { skip: SKIP }, async () => {
+  if (SKIP !== false) return;
+  const { root, app, strangerCaFile } = await startSecureKafka();
 
-  async function grant(test: TestContext, resourceType: keyof typeof ResourceTypes, name: string) {
+  async function grant(
+    resourceType: keyof typeof ResourceTypes,
+    name: string,
+    operation: keyof typeof AclOperations = 'ALL',
+  ) {
     const admin = new Admin(adminSettings(root, 5_000));
-    test.after(() => admin.close());
     await admin.createAcls({
       creations: [
         {
           resourceType: ResourceTypes[resourceType],
           resourceName: name,
           resourcePatternType: ResourcePatternTypes.PREFIXED,
-          principal: 'User:app',
+          principal: `User:${app.username}`,
           host: '*',
-          operation: AclOperations.ALL,
+          operation: AclOperations[operation],
           permissionType: AclPermissionTypes.ALLOW,
         },
       ],
     });
+    await admin.close();
   }
+
+  const open = (environment: string, connection: KafkaConnection = app) => {
+    const groups = [{ group: 'g', topics: [fullTopic(environment, 'alpha')] }];
+    return openKafkaLog(kafkaLogOptions(environment, { connection, groups }));
+  };
+
+  /** Opens the log once it is no longer refused for this: brokers learn of a right a moment after it was granted. */
+  async function opened(environment: string, refusal: RegExp): Promise<ServedLog | undefined> {
+    const deadlineMs = performance.now() + WAIT_MS_MAX;
+    for (;;) {
+      try {
+        return await open(environment);
+      } catch (error) {
+        const { why } = error as MillraceError;
+        if (!refusal.test(why)) return undefined;
+        assert.ok(performance.now() < deadlineMs, why);
+      }
+    }
+  }
+
+  it('names the right to write where that is missing', async test => {
+    const environment = freshEnvironment();
+    await createTopics(environment, { alpha: 2, beta: 1 }, root);
+    for (const operation of ['DESCRIBE', 'READ'] as const) await grant('TOPIC', environment, operation);
+    for (const resource of ['GROUP', 'TRANSACTIONAL_ID'] as const) await grant(resource, environment);
+    // Of no topic yet: it may not number what it writes.
+    assert.equal(await opened(environment, /look at|use /), undefined);
+    await rejectsSoon(() => open(environment), { code: 'ERR_STORE_RIGHTS', why: /needs WRITE on topics/ });
+    const [alpha, beta] = ['alpha', 'beta'].map(name => fullTopic(environment, name)) as [string, string];
+    for (const topic of [alpha, `${environment}.system`]) await grant('TOPIC', topic, 'WRITE');
+    const log = (await opened(environment, /needs WRITE/))!;
+    test.after(() => log.close());
+    const appends = [{ topic: beta, partition: 0, records: [recordOf('a')] }];
+    await rejectsSoon(() => log.commit({ appends }), {
+      code: 'ERR_STORE_RIGHTS',
+      why: new RegExp(`write to ${beta}`),
+    });
+    await rejectsSoon(() => log.commit({ appends, counters: { 'copy.received': 1 } }), {
+      code: 'ERR_LOG_FENCED',
+      why: new RegExp(beta),
+      remedy: /Grant/,
+    });
+  });
 
   it('names a wrong login and each right that is missing, then works', async test => {
     const environment = freshEnvironment();
-    const admin = openKafkaAdmin(root, 5_000);
-    test.after(() => admin.close());
-    const wanted = wantedTopics({
-      ...SETTINGS,
-      environment,
-      stored: ['alpha', 'beta'],
-      replication: 1,
-      retentionMs: 60_000,
+    await createTopics(environment, { alpha: 2, beta: 1 }, root);
+    await rejectsSoon(() => open(environment, { ...app, password: 'wrong' }), { code: 'ERR_STORE_AUTH' });
+    await rejectsSoon(() => open(environment, { ...app, caFile: strangerCaFile }), {
+      code: 'ERR_STORE_UNAVAILABLE',
+      remedy: /kafka\.caFile/,
     });
-    await admin.applyTopics(planTopics(wanted, await admin.observeTopics(wanted)));
-    const groups = [{ group: 'g', topics: [fullTopic(environment, 'alpha')] }];
-    const open = (connection: KafkaConnection) =>
-      openKafkaLog(kafkaLogOptions(environment, { connection, groups }));
-
-    await rejectsSoon(() => open({ ...app, password: 'wrong' }), { code: 'ERR_STORE_AUTH' });
-    await rejectsSoon(() => open(app), {
+    await rejectsSoon(() => open(environment, { ...app, tls: false }), {
+      code: 'ERR_STORE_UNAVAILABLE',
+      remedy: /kafka\.tls/,
+    });
+    await rejectsSoon(() => open(environment), {
       code: 'ERR_STORE_RIGHTS',
       why: new RegExp(`topics ${environment}`),
     });
-    // Brokers come to know of a right a moment after it was granted.
     const granted = async (resourceType: keyof typeof ResourceTypes, refusal: RegExp) => {
-      await grant(test, resourceType, environment);
-      const deadlineMs = performance.now() + NAMED_MS_MAX;
-      for (;;) {
-        const refused = await open(app).then(
-          log => log.close(),
-          (error: MillraceError) => error.why,
-        );
-        if (refused === undefined || !refusal.test(refused)) return;
-        assert.ok(performance.now() < deadlineMs, refused);
-      }
+      await grant(resourceType, environment);
+      await (await opened(environment, refusal))?.close();
     };
     await granted('TOPIC', /topics/);
-    await rejectsSoon(() => open(app), {
+    await rejectsSoon(() => open(environment), {
       code: 'ERR_STORE_RIGHTS',
       why: new RegExp(`group ${environment}\\.g`),
     });
     await granted('GROUP', /group/);
-    await rejectsSoon(() => open(app), { code: 'ERR_STORE_RIGHTS', why: /transactional id/ });
+    await rejectsSoon(() => open(environment), { code: 'ERR_STORE_RIGHTS', why: /transactional id/ });
     await granted('TRANSACTIONAL_ID', /transactional id/);
 
-    const log = await open(app);
+    const log = await open(environment);
     test.after(() => log.close());
     const [alpha, beta] = ['alpha', 'beta'].map(name => fullTopic(environment, name)) as [string, string];
     await log.commit({ appends: [{ topic: alpha, partition: 0, records: [recordOf('a')] }] });
@@ -177,11 +200,3 @@ describe('log on Kafka: with TLS, a login and rights', { skip: SECURE_SKIP }, ()
     await consumer.close();
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { readonly port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}

@@ -47,8 +47,9 @@ export function freshEnvironment(): string {
 export async function createTopics(
   environment: string,
   topics: Readonly<Record<string, number>>,
+  connection: KafkaConnection = CONNECTION,
 ): Promise<void> {
-  const admin = openKafkaAdmin(CONNECTION, 10_000);
+  const admin = openKafkaAdmin(connection, 10_000);
   try {
     const wanted = wantedTopics({
       environment,

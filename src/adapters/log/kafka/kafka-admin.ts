@@ -1,11 +1,13 @@
 import {
   Admin,
+  type AdminOptions,
   type ClusterMetadata,
   ConfigResourceTypes,
   FetchIsolationLevels,
   FindCoordinatorKeyTypes,
   IncrementalAlterConfigOperationTypes,
   ListOffsetTimestamps,
+  Producer,
 } from '@platformatic/kafka';
 import { MillraceError } from '../../../core/errors.ts';
 import type { GroupOffset, TopicSpec } from '../../../core/ports.ts';
@@ -44,11 +46,13 @@ export function openKafkaAdmin(connection: KafkaConnection, requestMsMax: number
  * ERR_REPLICAS_TOO_FEW.
  */
 export class KafkaAdmin {
+  readonly #settings: AdminOptions;
   readonly #admin: Admin;
   readonly #brokers: readonly string[];
 
   constructor(connection: KafkaConnection, requestMsMax: number) {
-    this.#admin = new Admin(adminSettings(connection, requestMsMax));
+    this.#settings = adminSettings(connection, requestMsMax);
+    this.#admin = new Admin(this.#settings);
     this.#brokers = connection.brokers;
   }
 
@@ -72,13 +76,12 @@ export class KafkaAdmin {
     for (const step of steps) await this.#apply(step);
     const deadlineMs = performance.now() + SHOWN_MS_MAX;
     for (const step of steps) {
-      const [topic, partitions] =
-        step.kind === 'create'
-          ? [step.topic.topic, step.topic.partitions]
-          : [step.topic, 'to' in step ? step.to : 1];
       // Ends at the deadline.
-      while (!(await this.#shows(topic, partitions))) {
-        if (performance.now() > deadlineMs) throw new MillraceError('ERR_TOPIC_MISSING', topic);
+      while (!(await this.#shows(step))) {
+        if (performance.now() > deadlineMs) {
+          const topic = step.kind === 'create' ? step.topic.topic : step.topic;
+          throw new MillraceError('ERR_TOPIC_MISSING', `${topic}: the brokers do not show its change`);
+        }
         await new Promise(resolve => setTimeout(resolve, SHOWN_LOOK_MS));
       }
     }
@@ -103,7 +106,10 @@ export class KafkaAdmin {
     });
   }
 
-  /** Shows that the login may use the groups and the transactional id; ERR_STORE_RIGHTS names the one it may not. */
+  /**
+   * Shows that the login may use the groups and the transactional id, and may number what it writes; ERR_STORE_RIGHTS
+   * names what it may not.
+   */
   async checkRights(groupIds: readonly string[], transactionalId: string): Promise<void> {
     const { GROUP, TRANSACTION } = FindCoordinatorKeyTypes;
     for (const groupId of groupIds) {
@@ -114,6 +120,15 @@ export class KafkaAdmin {
     await this.#call(`use transactional id ${transactionalId} (needs WRITE)`, admin =>
       admin.findCoordinator({ keyType: TRANSACTION, keys: [transactionalId] }),
     );
+    // The native client says of this one only that it dropped the records.
+    const producer = new Producer(this.#settings);
+    try {
+      await this.#call('write (needs WRITE on topics; before Kafka 3, IDEMPOTENT_WRITE on the cluster)', () =>
+        producer.initIdempotentProducer({}),
+      );
+    } finally {
+      await producer.close();
+    }
   }
 
   /** Where the topics' partitions begin and end, by topic. */
@@ -236,7 +251,13 @@ export class KafkaAdmin {
     throw error;
   }
 
-  async #shows(topic: string, partitions: number): Promise<boolean> {
+  async #shows(step: TopicStep): Promise<boolean> {
+    if (step.kind === 'configs') {
+      const shown = (await this.#configsOf([step])).get(step.topic) ?? {};
+      return Object.entries(step.configs).every(([name, value]) => shown[name] === value);
+    }
+    const [topic, partitions] =
+      step.kind === 'create' ? [step.topic.topic, step.topic.partitions] : [step.topic, step.to];
     try {
       return (await this.check([topic], 1))[0]!.partitions >= partitions;
     } catch (error) {
@@ -253,7 +274,7 @@ export class KafkaAdmin {
     );
   }
 
-  async #configsOf(wanted: readonly WantedTopic[]) {
+  async #configsOf(wanted: readonly Pick<WantedTopic, 'topic' | 'configs'>[]) {
     const configs = new Map<string, Record<string, string>>();
     if (wanted.length === 0) return configs;
     const resources = wanted.map(({ topic, configs: names }) => ({

@@ -28,6 +28,11 @@ export const NATIVE = {
   fatal: -150,
 } as const;
 
+/** What a code of the brokers or of the native client is to us; undefined for those that pass by themselves. */
+export function brokerCode(code: number): ErrorCode | undefined {
+  return BROKER_CODES[code];
+}
+
 /** What was attempted on what, for the error's text: `read topic x`, `as a member of group y`. */
 export interface Attempt {
   readonly brokers: readonly string[];
@@ -36,7 +41,7 @@ export interface Attempt {
 
 /** An error of the native client by name; everything that has no name is the store's being away. */
 export function errorFromNative(error: NativeError, attempt: Attempt): MillraceError {
-  return named(BROKER_CODES[error.code] ?? 'ERR_STORE_UNAVAILABLE', error.message, attempt, error);
+  return named(brokerCode(error.code) ?? 'ERR_STORE_UNAVAILABLE', error.message, attempt, error);
 }
 
 /** An error of the admin client by name. */
@@ -44,7 +49,8 @@ export function errorFromAdmin(error: unknown, attempt: Attempt): MillraceError 
   if (error instanceof MillraceError) return error;
   for (const part of partsOf(error)) {
     const { code, message } = part;
-    if (code === 'PLT_KFK_AUTHENTICATION') return named('ERR_STORE_AUTH', message, attempt, error);
+    if (code === 'PLT_KFK_AUTHENTICATION' && !isCutOff(part))
+      return named('ERR_STORE_AUTH', message, attempt, error);
     if (code === 'PLT_KFK_USER' && /^Unknown topic/.test(message)) {
       return named('ERR_TOPIC_MISSING', message, attempt, error);
     }
@@ -61,7 +67,25 @@ export function hasBrokerCode(error: unknown, brokerCode: number): boolean {
 }
 
 function named(code: ErrorCode, said: string, { brokers, doing }: Attempt, cause: unknown): MillraceError {
-  return new MillraceError(code, `${brokers.join(', ')}: ${doing}: ${said}`, { cause });
+  const places = brokers.join(', ');
+  const why = `${places}: ${doing}: ${said}`;
+  if (code !== 'ERR_STORE_UNAVAILABLE') return new MillraceError(code, why, { cause });
+  const remedy = partsOf(cause).some(isOfTls)
+    ? 'Check kafka.tls, and that kafka.caFile holds the authority that signed the certificates of the brokers.'
+    : `Check that Kafka runs at ${places}, and kafka.brokers and kafka.tls.`;
+  return new MillraceError(code, why, { cause, remedy });
+}
+
+/** The admin client speaks of a refused login also where the connection ended in the midst of it, as without TLS. */
+function isCutOff(part: ErrorPart): boolean {
+  return partsOf(part.cause).some(({ code }) => code === 'PLT_KFK_NETWORK');
+}
+
+const TLS_CODES = /^(?:ERR_TLS|ERR_SSL|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|CERT_)/;
+const NATIVE_TLS_CODE = -181;
+
+function isOfTls({ code }: ErrorPart): boolean {
+  return code === NATIVE_TLS_CODE || (typeof code === 'string' && TLS_CODES.test(code));
 }
 
 interface ErrorPart extends Error {

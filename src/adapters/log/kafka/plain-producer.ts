@@ -124,12 +124,13 @@ export class PlainProducer {
         }
       }
     } catch (error) {
-      this.#fail(pending, error as NativeError);
+      this.#fail(pending, error as NativeError, appends[list.length - 1]!.topic);
     }
     if (pending.recordsLeft === 0) this.#settle(pending);
   }
 
   #delivered(error: NativeError | null, report: DeliveryReport): void {
+    const { topic, partition, offset } = report;
     const append = report.opaque as PendingAppend;
     const { pending } = append;
     this.#queuedRecords -= 1;
@@ -137,10 +138,9 @@ export class PlainProducer {
     this.#queuedBytes -= append.recordBytes[append.reported++] ?? 0;
     pending.recordsLeft -= 1;
     if (error !== null && error !== undefined) {
-      this.#fail(pending, error);
+      this.#fail(pending, error, topic);
       return;
     }
-    const { topic, partition, offset } = report;
     if (append.baseOffset === -1 || offset < append.baseOffset) append.baseOffset = offset;
     this.#options.onEnd(topic, partition, offset + 1);
     if (pending.recordsLeft === 0) this.#settle(pending);
@@ -151,12 +151,12 @@ export class PlainProducer {
     pending.resolve(pending.appends.map(({ baseOffset }) => Math.max(baseOffset, 0)));
   }
 
-  #fail(pending: Pending, error: NativeError): void {
+  #fail(pending: Pending, error: NativeError, topic: string): void {
     clearTimeout(pending.timer);
     const named =
       error.code === NATIVE.queueFull
         ? new MillraceError('ERR_OVERLOADED', 'the queue to the brokers is full', { cause: error })
-        : errorFromNative(error, { brokers: this.#options.connection.brokers, doing: 'write records' });
+        : errorFromNative(error, { brokers: this.#options.connection.brokers, doing: `write to ${topic}` });
     if (named.code === 'ERR_STORE_UNAVAILABLE') this.#options.onUnanswered(named);
     if (error.code === NATIVE.fatal) this.#replace();
     pending.reject(named);

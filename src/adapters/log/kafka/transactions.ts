@@ -1,4 +1,4 @@
-import { MillraceError } from '../../../core/errors.ts';
+import { ERRORS, MillraceError } from '../../../core/errors.ts';
 import type { Append, Commit, GroupOffset } from '../../../core/ports.ts';
 import { failpoint } from '../../../observability/failpoint.ts';
 import type { Logger } from '../../../observability/logger.ts';
@@ -14,7 +14,7 @@ import {
   setProgress,
 } from './counter-record.ts';
 import type { GroupConsumer } from './group-consumer.ts';
-import { errorFromNative, NATIVE } from './kafka-errors.ts';
+import { brokerCode, errorFromNative, NATIVE } from './kafka-errors.ts';
 import { produceRecord } from './kafka-record.ts';
 import { type KafkaConnection, producerSettings, TRANSACTION_MS_MAX } from './kafka-settings.ts';
 import {
@@ -200,7 +200,7 @@ export class Transactions {
         () => true,
         () => false,
       );
-      if (!isAborted || !isAbortable(error) || isLast || isCut(parts)) throw this.#fail(error);
+      if (!isAborted || !isAbortable(error) || isLast || isCut(parts)) throw this.#fail(error, appends);
       const { message, code } = error as NativeError;
       this.#options.logger.debug({ why: message, nativeCode: code }, 'transaction made again');
       return false;
@@ -242,12 +242,17 @@ export class Transactions {
     return { topic, partition: 0, records: [{ key, timeMs: Date.now(), headers: {}, value }] };
   }
 
-  #fail(error: unknown): MillraceError {
+  #fail(error: unknown, appends: readonly Append[]): MillraceError {
     const { transactionalId, logger } = this.#options;
     const said = error instanceof MillraceError ? error.why : (error as Error).message;
-    const why = `a transaction of ${transactionalId} failed: ${said}`;
-    this.#failure = new MillraceError('ERR_LOG_FENCED', why, { cause: error });
-    logger.warn({ why, nativeCode: (error as Partial<NativeError>).code }, 'fenced');
+    const topics = [...new Set(appends.map(({ topic }) => topic))].join(', ');
+    const why = `a transaction of ${transactionalId} with records to ${topics} failed: ${said}`;
+    const nativeCode = (error as Partial<NativeError>).code;
+    const named = brokerCode(nativeCode ?? 0);
+    // Nobody else has taken the place then: what has to be mended is said as for any other call.
+    const options = named === undefined ? {} : { remedy: ERRORS[named].remedy };
+    this.#failure = new MillraceError('ERR_LOG_FENCED', why, { cause: error, ...options });
+    logger.warn({ why, nativeCode, remedy: this.#failure.remedy }, 'fenced');
     return this.#failure;
   }
 
@@ -281,10 +286,13 @@ export class Transactions {
   }
 }
 
-/** True where the client says that a transaction has failed; appending to one, it only says that its state is wrong. */
+/**
+ * True where the client says that a transaction has failed, for a cause that can pass; appending to one, it only says
+ * that its state is wrong.
+ */
 function isAbortable(error: unknown): boolean {
-  const { code, isTxnRequiresAbort } = error as Partial<NativeError>;
-  return isTxnRequiresAbort === true || code === NATIVE.state;
+  const { code = 0, isTxnRequiresAbort } = error as Partial<NativeError>;
+  return (isTxnRequiresAbort === true && brokerCode(code) === undefined) || code === NATIVE.state;
 }
 
 function isCut(parts: readonly GroupPart[]): boolean {
