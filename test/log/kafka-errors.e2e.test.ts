@@ -13,6 +13,7 @@ import { adminSettings, type KafkaConnection } from '../../src/adapters/log/kafk
 import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-plan.ts';
 import type { MillraceError } from '../../src/core/errors.ts';
 import type { ServedLog } from '../../src/core/ports.ts';
+import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import {
   CLIENT_PATH,
@@ -29,6 +30,16 @@ const SETTINGS = { partitions: 2, minInsync: 1, recordBytesMax: 1_048_576, inter
 /** Errors are named within seconds: an operator waits for them. */
 const NAMED_MS_MAX = 6_000;
 const WAIT_MS_MAX = 30_000;
+
+/** What a read gives once there is something: a member joins first, and a transaction shows a moment after its end. */
+async function untilSome(read: () => Promise<readonly LogRecord[]>): Promise<readonly LogRecord[]> {
+  const deadlineMs = performance.now() + WAIT_MS_MAX;
+  for (;;) {
+    const records = await read();
+    if (records.length > 0) return records;
+    assert.ok(performance.now() < deadlineMs, 'records come');
+  }
+}
 
 async function rejectsSoon(
   call: () => Promise<unknown>,
@@ -173,30 +184,36 @@ describe('log on Kafka: with TLS, a login and rights', { skip: SKIP }, async () 
       code: 'ERR_STORE_RIGHTS',
       why: new RegExp(`topics ${environment}`),
     });
-    const granted = async (resourceType: keyof typeof ResourceTypes, refusal: RegExp) => {
-      await grant(resourceType, environment);
+    const granted = async (
+      resourceType: keyof typeof ResourceTypes,
+      operation: keyof typeof AclOperations,
+      refusal: RegExp,
+    ) => {
+      await grant(resourceType, environment, operation);
       await (await opened(environment, refusal))?.close();
     };
-    await granted('TOPIC', /topics/);
+    await granted('TOPIC', 'ALL', /topics/);
     await rejectsSoon(() => open(environment), {
       code: 'ERR_STORE_RIGHTS',
       why: new RegExp(`group ${environment}\\.g`),
     });
-    await granted('GROUP', /group/);
+    await granted('GROUP', 'READ', /group/);
     await rejectsSoon(() => open(environment), { code: 'ERR_STORE_RIGHTS', why: /transactional id/ });
-    await granted('TRANSACTIONAL_ID', /transactional id/);
+    await granted('TRANSACTIONAL_ID', 'WRITE', /transactional id/);
 
     const log = await open(environment);
     test.after(() => log.close());
     const [alpha, beta] = ['alpha', 'beta'].map(name => fullTopic(environment, name)) as [string, string];
     await log.commit({ appends: [{ topic: alpha, partition: 0, records: [recordOf('a')] }] });
     const consumer = await log.consume('g', [alpha]);
-    const records = await consumer.poll({ recordsMax: 9, bytesMax: 9_000, waitMsMax: 9_000 });
+    const poll = () => consumer.poll({ recordsMax: 9, bytesMax: 9_000, waitMsMax: 1_000 });
+    const records = await untilSome(poll);
     await log.commit({
       appends: [{ topic: beta, partition: 0, records: records.map(record => recordOf(textOf(record))) }],
       offsets: [{ group: 'g', topic: alpha, partition: 0, offset: 1 }],
     });
-    assert.deepEqual((await log.read(beta, 0, 0, 9)).map(textOf), ['a']);
+    const copies = await untilSome(() => log.read(beta, 0, 0, 9));
+    assert.deepEqual(copies.map(textOf), ['a']);
     await consumer.close();
   });
 });

@@ -11,6 +11,7 @@ import {
 } from '@platformatic/kafka';
 import { MillraceError } from '../../../core/errors.ts';
 import type { GroupOffset, TopicSpec } from '../../../core/ports.ts';
+import { releaseProblem } from './broker-version.ts';
 import { type Attempt, errorFromAdmin, hasBrokerCode } from './kafka-errors.ts';
 import { adminSettings, type KafkaConnection } from './kafka-settings.ts';
 import type { ObservedTopic, ObservedTopics, TopicStep, WantedTopic } from './topic-plan.ts';
@@ -42,13 +43,14 @@ export function openKafkaAdmin(connection: KafkaConnection, requestMsMax: number
 
 /**
  * What is asked of the brokers beside records: topics, offsets, groups. Every call rejects with a named error:
- * ERR_STORE_UNAVAILABLE (with the addresses), ERR_STORE_AUTH, ERR_STORE_RIGHTS, ERR_TOPIC_MISSING,
- * ERR_REPLICAS_TOO_FEW.
+ * ERR_NOT_READY (brokers too old), ERR_STORE_UNAVAILABLE (with the addresses), ERR_STORE_AUTH, ERR_STORE_RIGHTS,
+ * ERR_TOPIC_MISSING, ERR_REPLICAS_TOO_FEW.
  */
 export class KafkaAdmin {
   readonly #settings: AdminOptions;
   readonly #admin: Admin;
   readonly #brokers: readonly string[];
+  #release: Promise<void> | null = null;
 
   constructor(connection: KafkaConnection, requestMsMax: number) {
     this.#settings = adminSettings(connection, requestMsMax);
@@ -308,7 +310,26 @@ export class KafkaAdmin {
     );
   }
 
+  /** Asks once whether the brokers are new enough. */
+  async #checkRelease(): Promise<void> {
+    this.#release ??= this.#ask('list its calls', admin => admin.listApis()).then(calls => {
+      const problem = releaseProblem(this.#brokers, calls);
+      if (problem !== null) throw problem;
+    });
+    try {
+      await this.#release;
+    } catch (error) {
+      this.#release = null;
+      throw error;
+    }
+  }
+
   async #call<T>(doing: string, call: (admin: Admin) => Promise<T>): Promise<T> {
+    await this.#checkRelease();
+    return this.#ask(doing, call);
+  }
+
+  async #ask<T>(doing: string, call: (admin: Admin) => Promise<T>): Promise<T> {
     const attempt: Attempt = { brokers: this.#brokers, doing };
     const deadlineMs = performance.now() + COORDINATOR_MS_MAX;
     // Ends with an answer, any other error, or at the deadline.
