@@ -2,7 +2,7 @@
 export interface Figure {
   readonly name: string;
   readonly value: number;
-  readonly unit: 'us' | '/s' | 'ratio' | 'bytes' | 'ms';
+  readonly unit: 'us' | '/s' | 'ratio' | 'bytes' | 'ms' | '';
   /** What the figure is held against, in the same unit; absent where it only informs. */
   readonly goal?: { readonly atLeast: number } | { readonly atMost: number };
 }

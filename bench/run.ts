@@ -1,33 +1,47 @@
 import { cpus } from 'node:os';
 import { type Figure, keepsGoal } from './figure.ts';
+import { type BenchOptions, parseBenchArguments } from './options.ts';
+
+interface Benchmark {
+  run(options: BenchOptions): Promise<readonly Figure[]>;
+  /** It takes minutes or the machine's memory: only by its name. */
+  readonly isLong?: boolean;
+}
 
 /** The benchmarks, by name; each measures its floor in the same run. */
-const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: () => Promise<readonly Figure[]> }>>> = {
+const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   ingest: () => import('./ingest.ts'),
   pipeline: () => import('./pipeline.ts'),
   dedup: () => import('./dedup.ts'),
+  soak: () => import('./soak.ts'),
+  'dedup-restart': () => import('./dedup-restart.ts'),
   'dedup-redis': () => import('./dedup-redis.ts'),
   tables: () => import('./tables.ts'),
   'tables-postgres': () => import('./tables-postgres.ts'),
   'pipeline-kafka': () => import('./pipeline-kafka.ts'),
 };
 
-const wanted = process.argv.slice(2);
+const asked = parseBenchArguments(process.argv.slice(2));
+if (typeof asked === 'string') misuse(asked);
+const { names: wanted, options } = asked;
 const unknown = wanted.filter(name => BENCHMARKS[name] === undefined);
 if (unknown.length > 0) {
-  process.stderr.write(
-    `no benchmark named ${unknown.join(', ')}; there are ${Object.keys(BENCHMARKS).join(', ')}\n`,
-  );
-  process.exit(2);
+  misuse(`no benchmark named ${unknown.join(', ')}; there are ${Object.keys(BENCHMARKS).join(', ')}`);
 }
 process.stdout.write(
   `Node ${process.version}, ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown processor'}\n`,
 );
 for (const [name, load] of Object.entries(BENCHMARKS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const { run, isLong = false } = await load();
+  if (isLong && wanted.length === 0) continue;
   process.stdout.write(`\n${name}\n`);
-  const { run } = await load();
-  for (const figure of await run()) process.stdout.write(`${lineOf(figure)}\n`);
+  for (const figure of await run(options)) process.stdout.write(`${lineOf(figure)}\n`);
+}
+
+function misuse(why: string): never {
+  process.stderr.write(`${why}\n`);
+  process.exit(2);
 }
 
 function lineOf(figure: Figure): string {

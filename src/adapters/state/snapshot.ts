@@ -108,6 +108,8 @@ function parseManifest(text: string): Manifest {
 async function loadTable(directory: string, entry: TableEntry): Promise<DigestTable> {
   const bytes = await readFile(join(directory, entry.file));
   if (crc32(bytes) !== entry.crc) throw new Error(`${entry.file} fails its checksum`);
-  const slots = new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  // A file's bytes come in memory of their own; of a table of hundreds of megabytes there is no second one.
+  const isAlone = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength;
+  const slots = new Uint32Array(isAlone ? bytes.buffer : new Uint8Array(bytes).buffer);
   return DigestTable.from({ baseMs: entry.baseMs, latestMs: entry.latestMs, count: entry.count, slots });
 }

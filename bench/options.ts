@@ -1,0 +1,31 @@
+import { parseArgs } from 'node:util';
+
+/** What may be asked of a benchmark; each has its own default, and leaves alone what it has no use for. */
+export interface BenchOptions {
+  /** `dedup-restart`: keys that are marked. */
+  readonly keys?: number;
+  /** `soak`: events a second. */
+  readonly rate?: number;
+  /** `soak`: how long events are sent. */
+  readonly minutes?: number;
+}
+
+/** Names and options of a command line; a text that says what is wrong with it. */
+export function parseBenchArguments(
+  argv: readonly string[],
+): { readonly names: readonly string[]; readonly options: BenchOptions } | string {
+  try {
+    const option = { type: 'string' } as const;
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      options: { keys: option, rate: option, minutes: option },
+      allowPositionals: true,
+    });
+    const entries = Object.entries(values).map(([name, text]) => [name, Number(text)] as const);
+    const wrong = entries.find(([, value]) => !(value > 0 && value < Number.POSITIVE_INFINITY));
+    if (wrong !== undefined) return `--${wrong[0]} is a number over 0`;
+    return { names: positionals, options: Object.fromEntries(entries) };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
