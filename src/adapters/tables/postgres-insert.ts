@@ -22,10 +22,11 @@ export function createPostgresInserter(pool: pg.Pool): (inserts: readonly SqlIns
   let isRepeating = false;
   return async inserts => {
     const chunks = inserts.flatMap(chunked);
+    const types = await columnTypes();
     if (!isRepeating) {
       try {
         await inTransaction(pool, async client => {
-          for (const chunk of chunks) await copyRows(client, chunk);
+          for (const chunk of chunks) await copyRows(client, chunk, typesOf(chunk, types));
         });
         return;
       } catch (error) {
@@ -33,7 +34,6 @@ export function createPostgresInserter(pool: pg.Pool): (inserts: readonly SqlIns
         isRepeating = true;
       }
     }
-    const types = await columnTypes();
     const added = await inTransaction(pool, async client => {
       let count = 0;
       for (const chunk of chunks) {
@@ -43,6 +43,10 @@ export function createPostgresInserter(pool: pg.Pool): (inserts: readonly SqlIns
     });
     isRepeating = added < chunks.reduce((sum, { rows }) => sum + rows.length, 0);
   };
+}
+
+function typesOf({ table, columns }: SqlInsert, types: ColumnTypes): readonly (string | undefined)[] {
+  return columns.map(column => types.get(`${table}.${column}`));
 }
 
 type ColumnTypes = ReadonlyMap<string, string>;
