@@ -97,9 +97,13 @@ export class DigestTable {
     const old = this.#slots;
     this.#capacity = Math.ceil(this.#capacity * GROWTH);
     this.#slots = new Uint32Array(this.#capacity * WORDS_PER_SLOT);
-    for (let slot = 0; slot < old.length; slot += WORDS_PER_SLOT) {
-      const entry = old.subarray(slot, slot + WORDS_PER_SLOT);
-      if ((entry[0]! | entry[1]! | entry[2]! | entry[3]!) !== 0) this.#slots.set(entry, this.#find(entry));
+    // Word by word, as in `set`: with a view of each entry, adding 250,000 keys took twice as long.
+    const digest = new Uint32Array(4);
+    for (let from = 0; from < old.length; from += WORDS_PER_SLOT) {
+      for (let word = 0; word < 4; word++) digest[word] = old[from + word]!;
+      if ((digest[0]! | digest[1]! | digest[2]! | digest[3]!) === 0) continue;
+      const to = this.#find(digest);
+      for (let word = 0; word < WORDS_PER_SLOT; word++) this.#slots[to + word] = old[from + word]!;
     }
   }
 }
