@@ -9,6 +9,8 @@ import { SegmentWindow } from '../../src/adapters/log/segment-window.ts';
 import type { NewRecord } from '../../src/core/record.ts';
 import { temporaryDirectory } from './open-log.ts';
 
+const EMPTY = { key: null, timeMs: 0, headers: {}, value: Buffer.alloc(0) };
+const PLACE = { topic: 't', partition: 0, offset: 0 };
 const text = fc.string({ unit: 'binary', maxLength: 20 });
 const record: fc.Arbitrary<NewRecord> = fc.record({
   key: fc.option(text),
@@ -60,14 +62,20 @@ test('records read back as they were written, however many', () => {
 });
 
 test('lone surrogates in keys and headers become U+FFFD', () => {
-  const written = { key: '\ud800', timeMs: 0, headers: { h: 'a\udfff' }, value: Buffer.alloc(0) };
-  const [read] = decodeRecords(Buffer.from(encodeRecords([written]).buffer), 1, {
-    topic: 't',
-    partition: 0,
-    offset: 0,
-  });
+  const written = { ...EMPTY, key: '\ud800', headers: { h: 'a\udfff' } };
+  const [read] = decodeRecords(Buffer.from(encodeRecords([written]).buffer), 1, PLACE);
   assert.equal(read!.key, '\ufffd');
   assert.deepEqual(read!.headers, { h: 'a\ufffd' });
+});
+
+test('names of headers are told apart where the bytes of one are the units of another', () => {
+  const names = ['origin', 'origin', 'Ã©', 'é', '', 'Ã©', 'origim'];
+  const written = names.map(name => ({ ...EMPTY, headers: { [name]: name } }));
+  const read = decodeRecords(Buffer.from(encodeRecords(written).buffer), names.length, PLACE);
+  assert.deepEqual(
+    read.map(({ headers }) => headers),
+    written.map(({ headers }) => headers),
+  );
 });
 
 test('a frame reads back as it was written, at its own address only', async context => {

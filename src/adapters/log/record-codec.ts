@@ -151,6 +151,21 @@ function writeText(bytes: Buffer, text: string, start: number): number {
   return length;
 }
 
+// Nearly all headers have one name: telling that it is the last one costs less than making its text again.
+// Only of ASCII, where the bytes are the units.
+let lastName = '';
+
+function readName(bytes: Buffer, start: number, end: number): string {
+  const { length } = lastName;
+  let equal = 0;
+  if (length === end - start)
+    while (equal < length && bytes[start + equal] === lastName.charCodeAt(equal)) equal += 1;
+  if (length > 0 && equal === length) return lastName;
+  const name = bytes.toString('utf8', start, end);
+  if (name.length === end - start) lastName = name;
+  return name;
+}
+
 function readHeaders(bytes: Buffer, start: number, end: number): Headers {
   const headers: Record<string, string> = {};
   let at = start;
@@ -158,7 +173,7 @@ function readHeaders(bytes: Buffer, start: number, end: number): Headers {
     const nameEnd = at + HEADER_PREFIX_BYTES + bytes.readUInt32LE(at);
     const textEnd = nameEnd + bytes.readUInt32LE(at + 4);
     assert(textEnd <= end, 'a header lies within its record');
-    const name = bytes.toString('utf8', at + HEADER_PREFIX_BYTES, nameEnd);
+    const name = readName(bytes, at + HEADER_PREFIX_BYTES, nameEnd);
     const text = bytes.toString('utf8', nameEnd, textEnd);
     // Plain assignment would set the prototype instead of the entry.
     if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true });
