@@ -62,8 +62,8 @@ interface Draft {
 
 /** Adds master data to events; shared by the branches of events and of summaries. */
 export interface Denormaliser {
-  /** Rows that {@link Denormaliser.denormalise} asks for; none where the event is refused. */
-  rowsFor(item: Item): readonly CacheKey[];
+  /** Rows that {@link Denormaliser.denormalise} asks for, for each event that is not refused. */
+  rowsFor(items: readonly Item[]): readonly CacheKey[];
   /** Why the event is not denormalised: its time or eid is missing, it is too old, or of a skipped kind. */
   refusalOf(item: Item, counts: Counts): Rejected | Dropped | undefined;
   /** A copy of an event that is not refused, with what the rows say of device, user, dialcode, content, place. */
@@ -86,7 +86,13 @@ export function createDenormaliser(options: Options): Denormaliser {
     return isSkipped(eid) ? 'skipped' : 'fresh';
   };
   return {
-    rowsFor: item => (stateOf(item) === 'fresh' ? rowsOf(lookupsOf(item.event, permitEids)) : []),
+    rowsFor(items) {
+      const rows: CacheKey[] = [];
+      for (const item of items) {
+        if (stateOf(item) === 'fresh') addRows(rows, lookupsOf(item.event, permitEids));
+      }
+      return rows;
+    },
     refusalOf: (item, counts) => refusal(item.event, stateOf(item), counts),
     denormalise(item, reads, counts) {
       const draft: Draft = { event: { ...item.event, flags: NOTHING }, found: 0, reads, counts };
@@ -180,8 +186,7 @@ function userIdOf(event: TelemetryEvent): string | undefined {
   return isUser || event['eid'] === 'ME_WORKFLOW_SUMMARY' ? id : undefined;
 }
 
-function rowsOf(lookups: Lookups): readonly CacheKey[] {
-  const rows: CacheKey[] = [];
+function addRows(rows: CacheKey[], lookups: Lookups): void {
   const add = (dataset: Dataset, key: string | undefined): void => {
     if (key !== undefined) rows.push({ dataset, key });
   };
@@ -191,7 +196,6 @@ function rowsOf(lookups: Lookups): readonly CacheKey[] {
   add('content', lookups.content);
   add('content', lookups.collection);
   add('content', lookups.l2);
-  return rows;
 }
 
 const NOTHING = share({});

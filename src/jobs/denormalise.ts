@@ -16,7 +16,7 @@ export function createDenormalise(deps: JobDeps): Job {
     inputs: ['telemetry.unique.primary', 'telemetry.unique.secondary', 'telemetry.error'],
     outputs: ['telemetry.denorm', 'telemetry.denorm.error', 'telemetry.failed'],
     unreadableTopic: 'telemetry.failed',
-    plan: batch => ({ marks: [], rows: batch.flatMap(item => denormaliser.rowsFor(item)) }),
+    plan: batch => ({ marks: [], rows: denormaliser.rowsFor(batch) }),
     process(batch, reads) {
       const counts = { ...DENORMALISE_COUNTS };
       const verdicts = batch.map(item => denormalise(item, denormaliser, reads, counts));

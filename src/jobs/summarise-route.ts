@@ -47,7 +47,7 @@ export function createSummariseRoute(deps: JobDeps): Job {
         const key = midOf(event);
         if (key !== undefined) marks.push({ space: 'summary', key });
       }
-      return { marks, rows: batch.flatMap(item => denormaliser.rowsFor(item)) };
+      return { marks, rows: denormaliser.rowsFor(batch) };
     },
     process(batch, reads) {
       const counts = { ...COUNTS };
