@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
@@ -17,12 +18,20 @@ export async function refuseUnconfirmed(call: Call, environment: string, config:
   });
 }
 
-/** What a person types; undefined where none is there to be asked. */
+/** What a person types; undefined where none is there to be asked, or the answer is Ctrl-C or the end of input. */
 async function ask({ output }: Call, environment: string): Promise<string | undefined> {
   if (!output.interactive || output.json || process.stdin.isTTY !== true) return undefined;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const question = terminal.question(`${environment} is protected. Type its name to go on: `);
+  // The question alone would wait for ever where the terminal goes away.
+  const closed = once(terminal, 'close').then(() => undefined);
   try {
-    return (await terminal.question(`${environment} is protected. Type its name to go on: `)).trim();
+    return await Promise.race([question.then(typed => typed.trim()), closed]);
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'AbortError')) throw error;
+    // What is said next begins its own line.
+    process.stderr.write('\n');
+    return undefined;
   } finally {
     terminal.close();
   }
