@@ -123,7 +123,7 @@ function tellingOf(
 
 /**
  * One run at a time: the kernel lets go of the lock when the process dies. What a killed run left half made of its
- * own, such as the data of a trial instance, goes first.
+ * own, such as the data of a trial instance, goes first, and logs of servers are cut.
  */
 async function withLock<T>(site: OpenSite, settings: Settings, work: () => Promise<T>): Promise<T> {
   const { operations } = sitePaths(settings);
@@ -132,6 +132,7 @@ async function withLock<T>(site: OpenSite, settings: Settings, work: () => Promi
   await mkdir(join(operations, 'unfinished'), { recursive: true, mode: 0o700 });
   const owner = await takeOwnership(operations, 'run');
   try {
+    await site.host.trimLogs();
     for (const name of await site.host.list(operations)) {
       if (/^(trial$|scratch-)/.test(name)) await site.host.remove(join(operations, name));
     }

@@ -54,6 +54,11 @@ export async function runningServers(settings: ServersSettings): Promise<Running
   return running;
 }
 
+/** Cuts what an environment's servers wrote and has grown past its cap, whoever started them. */
+export async function trimServerLogs(settings: ServersSettings): Promise<void> {
+  await contextOf(settings).host.trimLogs();
+}
+
 /** How a server stands: `stopped` on purpose, or never started; `ended` by itself. */
 export interface ServerStanding {
   readonly state: 'running' | 'stopped' | 'ended';

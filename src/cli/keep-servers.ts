@@ -7,7 +7,7 @@ import type { RunEvent } from '../core/operation-documents.ts';
 import { operationPath } from '../operations/engine/operation.ts';
 import { provisionOf } from '../operations/list.ts';
 import { openOperations } from './compose-operations.ts';
-import { type ServerStanding, standingServers } from './compose-servers.ts';
+import { type ServerStanding, standingServers, trimServerLogs } from './compose-servers.ts';
 
 /** Whose servers are kept running. */
 export interface KeepSettings {
@@ -25,6 +25,7 @@ export interface ServerKeeper {
 }
 
 const LOOK_MS = 500;
+const TRIM_MS = 10_000;
 const AGAIN_MS_MIN = 500;
 const AGAIN_MS_MAX = 30_000;
 /** One that ran this long had come up well: the next start is not put off, and the count begins anew. */
@@ -45,7 +46,7 @@ interface Crashed {
  * Looks each half second whether a server has ended by itself, and starts it again through its operation, with its
  * receipt: at once, then after 0.5 s, doubled up to 30 s, `operations.restartsMax` times. Then it is given up, so that
  * a loop neither fills receipts nor hides: somebody has to look, and who runs its operation has it kept again. One that
- * was stopped on purpose is left so. A run of somebody else goes first: it holds the lock.
+ * was stopped on purpose is left so. What servers write is cut under its cap. A run of somebody else goes first: it holds the lock.
  */
 export function keepServers(kept: KeepSettings): ServerKeeper {
   const { settings, config } = kept;
@@ -86,8 +87,13 @@ export function keepServers(kept: KeepSettings): ServerKeeper {
   }
 
   async function keep(): Promise<void> {
+    let trimmedMs = Number.NEGATIVE_INFINITY;
     // Ends when it is stopped.
     while (!signal.aborted) {
+      if (performance.now() - trimmedMs > TRIM_MS) {
+        await trimServerLogs({ config, environment, dataDirectory });
+        trimmedMs = performance.now();
+      }
       blindness = await lookOnce().then(() => undefined, whyOf);
       await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }

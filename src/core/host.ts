@@ -49,8 +49,10 @@ export interface ProcessSpec {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly user?: string;
-  /** Standard output and error go here; rotated under a cap. */
+  /** Standard output and error go here; cut under a cap when it starts and by {@link Host.trimLogs}. */
   readonly logFile: string;
+  /** What the server writes itself, and bounds itself: its last lines count as well. */
+  readonly ownLogFile?: string;
   readonly stopSignal: 'SIGTERM' | 'SIGINT';
   /** Killed where it has not ended by then. */
   readonly stopMsMax: number;
@@ -139,6 +141,8 @@ export interface Host {
    */
   stop(name: string, options?: { readonly msMax: number }): Promise<void>;
   process(name: string): Promise<ProcessState>;
+  /** Cuts what processes wrote and has grown past its cap, also of those that an earlier run started. */
+  trimLogs(): Promise<void>;
   /** The last lines a process wrote. */
   lastLines(name: string, linesMax: number): Promise<readonly string[]>;
 }

@@ -95,7 +95,25 @@ test('a log past its cap moves aside when the server starts, and its last lines 
   await host.start(spec);
   await until(async () => (await host.lastLines(spec.name, 10)).length === 2);
   assert.deepEqual(await host.lastLines(spec.name, 1), ['two']);
-  assert.equal((await stat(`${spec.logFile}.1`)).size, 17 * 1024 * 1024);
+  assert.equal((await stat(`${spec.logFile}.1`)).size, 16 * 1024 * 1024, 'as much as the cap, its end');
+  await host.stop(spec.name);
+});
+
+test('the log of a server that an earlier run left is cut, and the server goes on writing it', async context => {
+  const folder = await temporaryFolder(context);
+  const argv = ['/bin/sh', '-c', `while :; do ${'echo line; '.repeat(100)} sleep 0.1; done`];
+  const spec = { ...sleeper(folder), argv };
+  await composeHost(folder).start(spec);
+  await appendFile(spec.logFile, `${'x'.repeat(18 * 1024 * 1024)}\nlast of the old\n`);
+  const host = composeHost(folder);
+  await host.trimLogs();
+  assert.ok((await stat(spec.logFile)).size < 1024 * 1024, 'it is cut');
+  const old = await readFile(`${spec.logFile}.1`, 'utf8');
+  assert.equal(old.length, 16 * 1024 * 1024);
+  assert.ok(old.includes('last of the old'));
+  const cut = (await stat(spec.logFile)).size;
+  await until(async () => (await stat(spec.logFile)).size > cut);
+  assert.deepEqual(await host.lastLines(spec.name, 1), ['line']);
   await host.stop(spec.name);
 });
 

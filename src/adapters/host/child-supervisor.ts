@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFile, mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { ProcessSpec, ProcessState } from '../../core/host.ts';
@@ -15,6 +17,7 @@ interface ProcessRecord {
   readonly startedAtMs: number;
   readonly digest: string;
   readonly logFile: string;
+  readonly ownLogFile?: string;
   readonly stopSignal: ProcessSpec['stopSignal'];
   readonly stopMsMax: number;
 }
@@ -30,7 +33,6 @@ export interface ChildSupervisorOptions {
 const LOOK_MS = 20;
 const START_MS_MAX = 10_000;
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
-const ROTATE_MS = 10_000;
 const TAIL_BYTES_MAX = 64 * 1024;
 /** Of our variables a server gets what it needs to run and nothing that may be a secret. */
 const SERVER_VARIABLES = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'JAVA_HOME'];
@@ -65,6 +67,7 @@ export class ChildSupervisor implements Supervisor {
       startedAtMs: Date.now(),
       digest: spec.digest,
       logFile: spec.logFile,
+      ...(spec.ownLogFile === undefined ? {} : { ownLogFile: spec.ownLogFile }),
       stopSignal: spec.stopSignal,
       stopMsMax: spec.stopMsMax,
     };
@@ -114,18 +117,29 @@ export class ChildSupervisor implements Supervisor {
     return { ...known, state: 'running', pid, detail };
   }
 
+  async trimLogs(): Promise<void> {
+    const files = await readdir(this.#options.directory).catch(() => []);
+    for (const file of files.filter(name => name.endsWith('.json'))) {
+      const record = await this.#record(file.slice(0, -'.json'.length));
+      if (record !== undefined) await rotate(record.logFile);
+    }
+  }
+
   async lastLines(name: string, linesMax: number): Promise<readonly string[]> {
     const record = await this.#record(name);
     if (record === undefined) return [];
-    return (await readTail(record.logFile)).split('\n').filter(Boolean).slice(-linesMax);
+    const tails = await Promise.all([record.logFile, record.ownLogFile ?? ''].map(readTail));
+    // What was written last comes last: of the other one there may be a word of long ago.
+    const lines = tails
+      .toSorted((left, right) => left.writtenAtMs - right.writtenAtMs)
+      .map(({ text }) => text);
+    return lines.join('\n').split('\n').filter(Boolean).slice(-linesMax);
   }
 
   #keep(spec: ProcessSpec, child: ChildProcess): void {
     this.#children.set(spec.name, child);
-    const rotating = setInterval(() => void rotate(spec.logFile), ROTATE_MS);
-    rotating.unref();
-    child.once('exit', () => clearInterval(rotating));
-    child.once('error', () => clearInterval(rotating));
+    // Its exit code tells that it could not be started.
+    child.once('error', () => undefined);
     // The server does not keep us running: who wants it stopped says so.
     child.unref();
   }
@@ -186,32 +200,40 @@ async function endProcess(pid: number, signal: NodeJS.Signals, msMax: number): P
 }
 
 /**
- * Moves a log that has grown past its cap to `<log>.1`. The file is copied and cut, since the server keeps it open
- * for appending; lines written in between are lost.
+ * Moves the end of a log that has grown past its cap to `<log>.1`, as much of it as the cap. The file is copied and
+ * cut, since the server keeps it open for appending; lines written in between are lost.
  */
 async function rotate(logFile: string): Promise<void> {
   try {
-    if ((await stat(logFile)).size <= LOG_BYTES_MAX) return;
-    await copyFile(logFile, `${logFile}.1`);
+    const { size } = await stat(logFile);
+    if (size <= LOG_BYTES_MAX) return;
+    // One that nobody looked at may be larger than what is free.
+    const end = createReadStream(logFile, { start: size - LOG_BYTES_MAX, end: size - 1 });
+    await pipeline(end, createWriteStream(`${logFile}.1`, { mode: 0o600 }));
     await truncate(logFile);
   } catch {
     // No log yet, or no room for its copy: the next round looks again.
   }
 }
 
-async function readTail(path: string): Promise<string> {
+interface Tail {
+  readonly text: string;
+  readonly writtenAtMs: number;
+}
+
+async function readTail(path: string): Promise<Tail> {
   try {
     const file = await open(path, 'r');
     try {
-      const { size } = await file.stat();
+      const { size, mtimeMs: writtenAtMs } = await file.stat();
       const start = Math.max(0, size - TAIL_BYTES_MAX);
       const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-      return buffer.toString('utf8', 0, bytesRead);
+      return { text: buffer.toString('utf8', 0, bytesRead), writtenAtMs };
     } finally {
       await file.close();
     }
   } catch {
-    return '';
+    return { text: '', writtenAtMs: 0 };
   }
 }
 

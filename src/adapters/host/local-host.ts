@@ -9,7 +9,7 @@ import { askPort, isPortFree } from './local-ports.ts';
 import { LocalUsers } from './local-users.ts';
 
 /** Who keeps the processes of a host: decides what becomes of them when this process ends. */
-export type Supervisor = Pick<Host, 'start' | 'stop' | 'process' | 'lastLines'>;
+export type Supervisor = Pick<Host, 'start' | 'stop' | 'process' | 'trimLogs' | 'lastLines'>;
 
 /** What the host of this machine is made with. */
 export interface LocalHostOptions {
@@ -49,6 +49,7 @@ export function createLocalHost({ directory, env, supervise }: LocalHostOptions)
     start: spec => supervisor.start(spec),
     stop: (name, options) => supervisor.stop(name, options),
     process: name => supervisor.process(name),
+    trimLogs: () => supervisor.trimLogs(),
     lastLines: (name, linesMax) => supervisor.lastLines(name, linesMax),
   };
 }

@@ -171,6 +171,10 @@ export class MemoryHost implements Host {
     return found ?? { name, state: 'stopped', pid: null, startedAtMs: null, digest: null, detail: '' };
   }
 
+  async trimLogs(): Promise<void> {
+    // Lines in memory are few.
+  }
+
   async lastLines(name: string, linesMax: number): Promise<readonly string[]> {
     return this.#processes.get(name)?.lines.slice(-linesMax) ?? [];
   }

@@ -75,25 +75,40 @@ function zookeeperKeys({ id, zookeeper }: BrokerSettings, client: string) {
   };
 }
 
-/** log4j 2, which Kafka 4 logs with. */
+/** Names the file of a broker's log: its configuration is one for all brokers. */
+export const LOG_FILE_PROPERTY = 'millrace.log';
+const LOG_BYTES_MAX = '16MB';
+const LOG_PATTERN = '[%d] %p %m (%c)%n';
+
+/** log4j 2, which Kafka 4 logs with: 16 MB and one older file. */
 export const LOG4J2_TEXT = lines({
   status: 'error',
   // Else the last words of a broker that is stopped are lost.
   shutdownHook: 'disable',
   'rootLogger.level': 'info',
-  'rootLogger.appenderRef.console.ref': 'Console',
-  'appender.console.type': 'Console',
-  'appender.console.name': 'Console',
-  'appender.console.layout.type': 'PatternLayout',
-  'appender.console.layout.pattern': '[%d] %p %m (%c)%n',
+  'rootLogger.appenderRef.file.ref': 'File',
+  'appender.file.type': 'RollingFile',
+  'appender.file.name': 'File',
+  'appender.file.fileName': `\${sys:${LOG_FILE_PROPERTY}}`,
+  'appender.file.filePattern': `\${sys:${LOG_FILE_PROPERTY}}.%i`,
+  'appender.file.layout.type': 'PatternLayout',
+  'appender.file.layout.pattern': LOG_PATTERN,
+  'appender.file.policies.type': 'Policies',
+  'appender.file.policies.size.type': 'SizeBasedTriggeringPolicy',
+  'appender.file.policies.size.size': LOG_BYTES_MAX,
+  'appender.file.strategy.type': 'DefaultRolloverStrategy',
+  'appender.file.strategy.max': 1,
 });
 
-/** log4j 1 (reload4j), which Kafka 3.9 logs with. */
+/** log4j 1 (reload4j), which Kafka 3.9 and its ZooKeeper log with: bounded alike. */
 export const LOG4J_TEXT = lines({
-  'log4j.rootLogger': 'INFO, console',
-  'log4j.appender.console': 'org.apache.log4j.ConsoleAppender',
-  'log4j.appender.console.layout': 'org.apache.log4j.PatternLayout',
-  'log4j.appender.console.layout.ConversionPattern': '[%d] %p %m (%c)%n',
+  'log4j.rootLogger': 'INFO, file',
+  'log4j.appender.file': 'org.apache.log4j.RollingFileAppender',
+  'log4j.appender.file.File': `\${${LOG_FILE_PROPERTY}}`,
+  'log4j.appender.file.MaxFileSize': LOG_BYTES_MAX,
+  'log4j.appender.file.MaxBackupIndex': 1,
+  'log4j.appender.file.layout': 'org.apache.log4j.PatternLayout',
+  'log4j.appender.file.layout.ConversionPattern': LOG_PATTERN,
 });
 
 function lines(keys: Readonly<Record<string, string | number | boolean>>): string {

@@ -6,7 +6,7 @@ import type { StepContext } from '../../core/operation.ts';
 import { javaPart } from './java.ts';
 import kafka39 from './kafka-3.9.2.lock.json' with { type: 'json' };
 import kafka43 from './kafka-4.3.1.lock.json' with { type: 'json' };
-import { brokerText, LOG4J_TEXT, LOG4J2_TEXT } from './kafka-config.ts';
+import { brokerText, LOG_FILE_PROPERTY, LOG4J_TEXT, LOG4J2_TEXT } from './kafka-config.ts';
 import { askBroker } from './kafka-request.ts';
 import { filePart, folderPart, type ManagedFile, readText } from './managed-file.ts';
 import { jarFolder, jarsPart } from './maven-jars.ts';
@@ -115,6 +115,7 @@ function describeCluster({ place, config }: ServerContext): Cluster {
     const name = `kafka-${id}`;
     const port = place.ports.portOf('kafka', id - 1);
     const data = join(folder, `data-${id}`);
+    const ownLogFile = join(folder, `${name}.log`);
     const generation = isKraft ? { kraft: { voters, controllerPort: controllerPort(id) } } : { zookeeper };
     const settings: ManagedFile = {
       step: `config-${id}`,
@@ -126,9 +127,10 @@ function describeCluster({ place, config }: ServerContext): Cluster {
     const process: ServerProcess = {
       spec: {
         name,
-        argv: brokerArgv(jars, logging, settings),
+        argv: brokerArgv(jars, logging, { settings, ownLogFile }),
         cwd: folder,
-        logFile: join(folder, `${name}.log`),
+        logFile: join(folder, `${name}.out`),
+        ownLogFile,
         stopSignal: 'SIGTERM',
         stopMsMax: STOP_MS_MAX,
       },
@@ -140,7 +142,11 @@ function describeCluster({ place, config }: ServerContext): Cluster {
   return { folder, isKraft, jars, logging, brokers };
 }
 
-function brokerArgv(jars: string, logging: ManagedFile, settings: ManagedFile): readonly string[] {
+function brokerArgv(
+  jars: string,
+  logging: ManagedFile,
+  { settings, ownLogFile }: { readonly settings: ManagedFile; readonly ownLogFile: string },
+): readonly string[] {
   return [
     'java',
     `-Xms${HEAP}`,
@@ -148,7 +154,7 @@ function brokerArgv(jars: string, logging: ManagedFile, settings: ManagedFile): 
     '-XX:+UseSerialGC',
     '-XX:-UsePerfData',
     '-XX:+ExitOnOutOfMemoryError',
-    ...loggingFlags(logging),
+    ...loggingFlags(logging, ownLogFile),
     '-cp',
     join(jars, '*'),
     'kafka.Kafka',
@@ -157,8 +163,12 @@ function brokerArgv(jars: string, logging: ManagedFile, settings: ManagedFile): 
 }
 
 /** Each of the two log libraries reads its own one. */
-function loggingFlags({ path }: ManagedFile): readonly string[] {
-  return [`-Dlog4j2.configurationFile=${path}`, `-Dlog4j.configuration=file:${path}`];
+function loggingFlags({ path }: ManagedFile, logFile: string): readonly string[] {
+  return [
+    `-Dlog4j2.configurationFile=${path}`,
+    `-Dlog4j.configuration=file:${path}`,
+    `-D${LOG_FILE_PROPERTY}=${logFile}`,
+  ];
 }
 
 /**
@@ -199,7 +209,7 @@ async function format(
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
     '-XX:-UsePerfData',
-    ...loggingFlags(logging),
+    ...loggingFlags(logging, broker.process.spec.ownLogFile ?? broker.process.spec.logFile),
     '-cp',
     join(jars, '*'),
     'kafka.tools.StorageTool',

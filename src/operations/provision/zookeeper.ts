@@ -5,6 +5,7 @@ import type { Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
 import { javaPart } from './java.ts';
 import kafka39 from './kafka-3.9.2.lock.json' with { type: 'json' };
+import { LOG_FILE_PROPERTY, LOG4J_TEXT } from './kafka-config.ts';
 import { filePart, folderPart, type ManagedFile } from './managed-file.ts';
 import { jarFolder, jarsPart } from './maven-jars.ts';
 import { untilAnswered } from './ready.ts';
@@ -28,6 +29,7 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
   const port = place.ports.portOf('zookeeper');
   const jars = version === '3.8.4' ? kafka39 : zookeeper39;
   const { settings, logging } = filesOf(folder, port);
+  const ownLogFile = join(folder, 'zookeeper.log');
   const process: ServerProcess = {
     spec: {
       name: NAME,
@@ -39,13 +41,15 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
         '-XX:-UsePerfData',
         '-XX:+ExitOnOutOfMemoryError',
         `-Dlog4j.configuration=file:${logging.path}`,
+        `-D${LOG_FILE_PROPERTY}=${ownLogFile}`,
         '-cp',
         join(jarFolder(place.cache, jars), '*'),
         'org.apache.zookeeper.server.quorum.QuorumPeerMain',
         settings.path,
       ],
       cwd: folder,
-      logFile: join(folder, 'zookeeper.log'),
+      logFile: join(folder, 'zookeeper.out'),
+      ownLogFile,
       stopSignal: 'SIGTERM',
       stopMsMax: 10_000,
     },
@@ -95,7 +99,7 @@ function filesOf(folder: string, port: number) {
     what: 'write what ZooKeeper logs',
     path: join(folder, 'log4j.properties'),
     rights: { mode: 0o600 },
-    content: async () => LOGGING,
+    content: async () => LOG4J_TEXT,
   };
   return { settings, logging };
 }
@@ -115,15 +119,6 @@ function configText(port: number, data: string): string {
     '',
   ].join('\n');
 }
-
-const LOGGING = [
-  '# Written by millrace: edits are undone by the next run.',
-  'log4j.rootLogger=INFO, console',
-  'log4j.appender.console=org.apache.log4j.ConsoleAppender',
-  'log4j.appender.console.layout=org.apache.log4j.PatternLayout',
-  'log4j.appender.console.layout.ConversionPattern=[%d] %p %m (%c)%n',
-  '',
-].join('\n');
 
 const REGISTRY_LOOK_MS = 200;
 
