@@ -46,7 +46,8 @@ interface Crashed {
  * Looks each half second whether a server has ended by itself, and starts it again through its operation, with its
  * receipt: at once, then after 0.5 s, doubled up to 30 s, `operations.restartsMax` times. Then it is given up, so that
  * a loop neither fills receipts nor hides: somebody has to look, and who runs its operation has it kept again. One that
- * was stopped on purpose is left so. What servers write is cut under its cap. A run of somebody else goes first: it holds the lock.
+ * was stopped on purpose is left so. A run of somebody else goes first: it holds the lock. What servers write is cut
+ * under its cap.
  */
 export function keepServers(kept: KeepSettings): ServerKeeper {
   const { settings, config } = kept;
