@@ -5,8 +5,10 @@ import { ERRORS, type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
 import { armFailpoint } from '../observability/failpoint.ts';
 import type { Release } from '../operations/engine/release.ts';
+import { MARKS_REMEDY, strangeMarks } from './check-stores.ts';
 import { everything, openOperations } from './compose-operations.ts';
 import { runningServers, stopEnvironmentServers } from './compose-servers.ts';
+import { formatCounted } from './format.ts';
 import { keepServers } from './keep-servers.ts';
 import { refuseTakenPort, refuseUnready } from './preflight.ts';
 
@@ -38,6 +40,7 @@ export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
   const { settings, config } = options;
   await refuseTakenPort(settings, config);
   await refuseUnready(settings, config);
+  await warnOfStrangeMarks(options);
   const place = { config, environment: settings.environment, dataDirectory: settings.dataDirectory };
   const before = await runningServers(place);
   const started = new Set<string>();
@@ -65,6 +68,13 @@ export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
     await stopStarted();
     throw error;
   }
+}
+
+async function warnOfStrangeMarks({ settings, config, print }: BringUpSettings): Promise<void> {
+  const count = await strangeMarks({ settings, config });
+  if (count === 0) return;
+  print(`warning Redis holds ${formatCounted(count, 'first sighting', 'first sightings')} of another log`);
+  print(`        ${MARKS_REMEDY}`);
 }
 
 async function runAll({ settings, config, print, signal }: BringUpSettings): Promise<Release> {

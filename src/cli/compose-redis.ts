@@ -29,7 +29,7 @@ export function composeRedisCache(config: Config, logger: Logger): Promise<Cache
 }
 
 /** Looks at the Redis of the configuration for what is to be kept there. */
-function checkConfiguredRedis(config: Config): Promise<RedisCheck> {
+export function checkConfiguredRedis(config: Config): Promise<RedisCheck> {
   return checkRedis({
     ...addressOf(config),
     markDatabases: config['state.adapter'] === 'redis' ? Object.values(markDatabasesOf(config)) : [],

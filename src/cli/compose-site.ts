@@ -144,7 +144,8 @@ const NOT_THE_ENVIRONMENT = ['http.port'];
 
 function sectionsDigest(config: Config, sections: readonly string[]): string {
   const rows = Object.entries(config)
-    .filter(([key]) => sections.includes(key.split('.')[0] ?? '') && !NOT_THE_ENVIRONMENT.includes(key))
+    .filter(([key]) => sections.includes(key.split('.')[0] ?? '') || sections.includes(key))
+    .filter(([key]) => !NOT_THE_ENVIRONMENT.includes(key))
     .sort(([left], [right]) => (left < right ? -1 : 1));
   return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
 }

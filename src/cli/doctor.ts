@@ -8,20 +8,10 @@ import type { FileState } from '../core/host.ts';
 import type { CheckDocument } from '../core/operation-documents.ts';
 import { surveyAll } from '../operations/engine/inspect.ts';
 import { OPERATIONS } from '../operations/list.ts';
+import { checkMarks, checkPostgresql, checkRedisServer, type Finding } from './check-stores.ts';
 import { openOperations } from './compose-operations.ts';
-import { locateServers } from './compose-servers.ts';
-import { checkConfiguredPostgres } from './compose-tables.ts';
 import { freeBytesWanted, takenPort } from './preflight.ts';
 import { secretReferences, unresolvedSecret } from './secret-references.ts';
-
-/** What a check found; a remedy is given where it is not ok. */
-interface Finding {
-  readonly ok: boolean;
-  readonly found: string;
-  readonly remedy?: string;
-  /** Where it is another than the check's. */
-  readonly severity?: CheckDocument['severity'];
-}
 
 interface Check {
   readonly id: string;
@@ -73,6 +63,8 @@ const CHECKS: readonly Check[] = [
   { id: 'certificates', severity: 'warn', look: async ({ config }) => checkCertificates(config) },
   { id: 'user', severity: 'warn', look: checkUser },
   { id: 'postgres', severity: 'block', look: checkPostgresql },
+  { id: 'redis', severity: 'block', look: checkRedisServer },
+  { id: 'first-sightings', severity: 'warn', look: checkMarks },
   { id: 'operations', severity: 'warn', look: checkOperations },
   { id: 'receipts', severity: 'warn', look: checkReceipts },
   { id: 'serving', severity: 'warn', look: checkServing },
@@ -203,26 +195,6 @@ function checkCertificates(config: Config): readonly Finding[] {
       return { ok: false, found, remedy: `Put a PEM certificate at ${config[key]}.` };
     }
   });
-}
-
-/** A server of our own is looked at while it runs: `up` starts it, and mends it first. */
-async function checkPostgresql({ settings, config, opened }: Context): Promise<readonly Finding[] | Finding> {
-  if (config['tables.adapter'] !== 'postgresql')
-    return { ok: true, found: 'not used: the tables are a file' };
-  const { environment, dataDirectory } = settings;
-  const isOurs = config['postgres.target'] === 'host';
-  if (isOurs && (await opened.scope.site.served()) === null) {
-    return { ok: true, found: 'not started yet: millrace up starts it' };
-  }
-  const located = isOurs ? await locateServers({ config, environment, dataDirectory }) : config;
-  const { version, findings } = await checkConfiguredPostgres(located);
-  if (findings.length === 0) return { ok: true, found: `${version} on ${located['postgres.host']}` };
-  return findings.map(({ code, severity, problem, remedy }) => ({
-    ok: false,
-    severity: severity === 'error' ? 'block' : 'warn',
-    found: `${version} on ${located['postgres.host']}: ${problem} (${code})`,
-    remedy,
-  }));
 }
 
 async function checkUser({ opened }: Context): Promise<Finding> {

@@ -90,6 +90,20 @@ describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }
     const { ended, summary } = await line.operate([...ALL, ...SERVICES], ENV);
     assert.deepEqual([ended.status, summary.changes], [0, 0], ended.stdout);
     assert.deepEqual(await running(), before);
+    const other = await line.plan(
+      ...SERVICES,
+      '--set',
+      'kafka.workers=3',
+      '--set',
+      'log.queueBytesMax=60000000',
+    );
+    assert.deepEqual(other.plan, [], 'what topics do not follow from is no drift of theirs');
+    const doctor = await line.run(['doctor', ...SERVICES], ENV);
+    assert.match(
+      doctor.stdout,
+      /postgres\s.*PostgreSQL 15[\s\S]*redis\s.*Redis 7/,
+      'nothing serves, both are looked at',
+    );
   });
 
   it('are drifted where a file was edited by hand; the next run puts it back and restarts nothing', async () => {

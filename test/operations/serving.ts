@@ -12,8 +12,8 @@ const LOOK_MS = 100;
 
 /** An environment that `up` serves. */
 export interface Serving {
-  /** Ends it as Ctrl-C does; fails where it does not end with 0. */
-  stop(): Promise<void>;
+  /** Ends it as Ctrl-C does; resolves with all it said, fails where it does not end with 0. */
+  stop(): Promise<string>;
 }
 
 /** Starts `up` on a free port; resolves when it serves, fails with what it said where it ends before. */
@@ -34,6 +34,7 @@ export async function startUp(
       child.kill('SIGTERM');
       const { status, stdout, stderr } = await end;
       assert.equal(status, 0, stdout.slice(-2000) + stderr);
+      return stdout;
     },
   };
 }

@@ -10,8 +10,19 @@ export function brokerTopics(target: 'host' | 'external'): Unit {
   return embeddedUnit({
     record: 'Deploy-KafkaSetup',
     component: 'topics on the brokers',
-    // All that the wanted topics follow from: which are stored depends on where the chain is split.
-    sections: ['kafka', 'log', 'chain', 'topics', 'ingest'],
+    // All that the wanted topics and where they lie follow from, and no more: another option is no drift.
+    sections: [
+      'chain.split',
+      'topics.store',
+      'log.partitions',
+      'log.retentionMs',
+      'ingest.bodyBytesMax',
+      'kafka.replication',
+      'kafka.minInsync',
+      'kafka.target',
+      'kafka.generation',
+      'kafka.brokers',
+    ],
     async steps(scope, isRecorded) {
       const standing = target === 'host' ? await standingOf(scope, 'kafka') : 'open';
       // Brokers that are stopped hold what they held: it was set up for just this configuration.

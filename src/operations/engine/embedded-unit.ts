@@ -18,7 +18,7 @@ export interface EmbeddedSpec {
   readonly standIn?: string;
   /** Folders that it creates, mode 0700. */
   readonly folders?: (paths: SitePaths) => readonly string[];
-  /** Sections of the configuration it depends on: a change of one is a drift. */
+  /** Sections of the configuration that it depends on, or keys by their full name: a change of one is a drift. */
   readonly sections?: readonly string[];
   /** Artifacts of the release it deploys: a new release is a drift, and a draft is refused. */
   readonly artifacts?: readonly ArtifactName[];
