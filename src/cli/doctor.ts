@@ -162,12 +162,13 @@ async function checkRights({ opened }: Context): Promise<readonly Finding[] | Fi
   return open.map(({ path, state }) => ({
     ok: false,
     found: `${path} is 0${state?.mode.toString(8)}`,
-    remedy: `chmod go-rwx ${path}`,
+    remedy: `chmod go-rw ${path}`,
   }));
 }
 
+/** Passing through a folder tells nothing of it, and PostgreSQL's user must (0711). */
 function isOpenToOthers({ mode }: FileState): boolean {
-  return (mode & 0o077) !== 0;
+  return (mode & 0o066) !== 0;
 }
 
 async function checkPort({ settings, config }: Context): Promise<Finding> {

@@ -101,7 +101,7 @@ describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }
     const doctor = await line.run(['doctor', ...SERVICES], ENV);
     assert.match(
       doctor.stdout,
-      /postgres\s.*PostgreSQL 15[\s\S]*redis\s.*Redis 7/,
+      / postgres: PostgreSQL 15[\s\S]* redis: Redis 7/,
       'nothing serves, both are looked at',
     );
   });

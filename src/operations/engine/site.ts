@@ -137,6 +137,6 @@ export interface Site {
   served(): Promise<ServedState | null>;
   /** Started at the first call, the same for all who ask, stopped at the end of the run. */
   trial(): Promise<Trial>;
-  /** Fingerprint of the configuration keys of some sections, or named in full: another one means that what uses them changed. */
+  /** Fingerprint of the keys of some sections, or named in full: another one means that what uses them changed. */
   configDigestOf(sections: readonly string[]): string;
 }
