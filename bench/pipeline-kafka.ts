@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -62,7 +62,7 @@ async function runOver(batches: readonly Buffer[], sets: readonly string[]) {
     await empty.close();
     const pipeline = await open(dataDirectory, sets);
     try {
-      return await drain(pipeline);
+      return await drain(pipeline, dataDirectory);
     } finally {
       await pipeline.close();
     }
@@ -72,11 +72,11 @@ async function runOver(batches: readonly Buffer[], sets: readonly string[]) {
   }
 }
 
-async function drain({ log }: Pipeline) {
+async function drain({ log }: Pipeline, dataDirectory: string) {
   const received = async () => (await log.describe()).counters['extract.received'] ?? 0;
-  const [startedMs, first, startedCpu] = [performance.now(), await received(), await readCpu()];
+  const [startedMs, first, startedCpu] = [performance.now(), await received(), await readCpu(dataDirectory)];
   while (!(await log.isIdle())) await sleep(50);
-  const [wallMs, endedCpu] = [performance.now() - startedMs, await readCpu()];
+  const [wallMs, endedCpu] = [performance.now() - startedMs, await readCpu(dataDirectory)];
   const events = EVENTS - first;
   if ((await received()) !== EVENTS) throw new Error(`${await received()} events of ${EVENTS} were received`);
   const parts = [...endedCpu].map(
@@ -103,11 +103,15 @@ async function preload({ log }: Pipeline, batches: readonly Buffer[]): Promise<v
   }
 }
 
-/** CPU time so far of this process and all that it started, by what they are, microseconds. Linux alone tells. */
-async function readCpu(): Promise<ReadonlyMap<string, number>> {
+/**
+ * CPU time so far by what it went to, microseconds: this process, all that it started, and the servers, which whoever
+ * brought them up has left running: they run in the data directory. Linux alone tells.
+ */
+async function readCpu(dataDirectory: string): Promise<ReadonlyMap<string, number>> {
   const all = await Promise.all((await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(readProcess));
   const found = all.filter(entry => entry !== undefined);
-  const ours = new Set([process.pid]);
+  const servers = found.filter(({ folder }) => folder.startsWith(dataDirectory));
+  const ours = new Set([process.pid, ...servers.map(({ pid }) => pid)]);
   // Ends: each turn adds a process.
   for (let size = 0; size < ours.size; ) {
     size = ours.size;
@@ -122,9 +126,10 @@ async function readProcess(name: string) {
   try {
     const stat = await readFile(`/proc/${name}/stat`, 'utf8');
     const argv = await readFile(`/proc/${name}/cmdline`, 'utf8');
+    const folder = await readlink(`/proc/${name}/cwd`);
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const us = ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_S) * 1e6;
-    return { pid: Number(name), parent: Number(fields[1]), us, part: partOf(argv, Number(name)) };
+    return { pid: Number(name), parent: Number(fields[1]), us, folder, part: partOf(argv, Number(name)) };
   } catch {
     // It has ended meanwhile.
     return undefined;
@@ -139,7 +144,7 @@ function partOf(argv: string, pid: number): string {
   return (
     argv
       .split('\0')
-      .find(word => /-worker\.ts$/.test(word))
+      .find(word => /worker\.ts$/.test(word))
       ?.replace(/^.*\//, '') ?? 'others'
   );
 }

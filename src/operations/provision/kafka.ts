@@ -152,6 +152,9 @@ function brokerArgv(
     `-Xms${HEAP}`,
     `-Xmx${HEAP}`,
     '-XX:+UseSerialGC',
+    // The optimising compiler took more of two cores than the broker's own work, and made that no cheaper within
+    // 200,000 events: docs/internals/performance.md.
+    '-XX:TieredStopAtLevel=1',
     '-XX:-UsePerfData',
     '-XX:+ExitOnOutOfMemoryError',
     ...loggingFlags(logging, ownLogFile),
