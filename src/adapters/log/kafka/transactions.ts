@@ -64,6 +64,8 @@ interface Prepared {
   readonly isLast: boolean;
 }
 
+/** Codes of brokers and client that {@link isAbortable} tells of. */
+const REGROUPING: readonly number[] = [22, 27, 45, NATIVE.state];
 /** How long a transaction is made again: a revoke waits for it meanwhile. */
 const AGAIN_MS_MAX = 4_000;
 const AGAIN_PAUSE_MS = 50;
@@ -287,12 +289,12 @@ export class Transactions {
 }
 
 /**
- * True where the client says that a transaction has failed, for a cause that can pass; appending to one, it only says
- * that its state is wrong.
+ * True where a transaction has failed for what members that join or leave bring about: the group has a new
+ * generation or is about to (22, 27), the client's numbers have a gap (45), or it says of what goes to a transaction
+ * that failed so that its state is wrong. An outage is none of them: the process leaves.
  */
 function isAbortable(error: unknown): boolean {
-  const { code = 0, isTxnRequiresAbort } = error as Partial<NativeError>;
-  return (isTxnRequiresAbort === true && brokerCode(code) === undefined) || code === NATIVE.state;
+  return REGROUPING.includes((error as Partial<NativeError>).code ?? 0);
 }
 
 function isCut(parts: readonly GroupPart[]): boolean {
