@@ -35,15 +35,15 @@ export interface RedisCheck {
 
 /** The oldest version that the adapters are tested with. */
 const VERSION_MIN = [7, 0] as const;
-/** What setting marks does, on a key that lives for a second. */
+/** What setting marks does, on a key that has expired already: the look at it takes it away, so it is never counted. */
 const TRY_MARK = `
 redis.call('SELECT', ARGV[1])
-redis.call('GET', KEYS[1])
-return redis.call('SET', KEYS[1], '', 'PX', 1000)`;
+redis.call('SET', KEYS[1], '', 'PXAT', 1)
+return redis.call('GET', KEYS[1])`;
 
 /**
  * Looks at a Redis before it is relied on: its version, whether it may forget marks or lose them with its power, and
- * whether the user may do all that the adapters do, tried on a key that lives for a second. Throws what
+ * whether the user may do all that the adapters do, tried on a key that nobody else sees. Throws what
  * {@link connectRedis} throws; everything else is a finding.
  */
 export async function checkRedis(options: RedisCheckOptions): Promise<RedisCheck> {
