@@ -84,6 +84,10 @@ export class GroupOffsets {
         !committed.some(({ topic, partition }) => topic === row.topic && partition === row.partition),
     );
     if (forgotten.length === 0) return;
+    this.#options.logger.warn(
+      { group, partitions: forgotten.length },
+      'offsets that the brokers forgot, set again',
+    );
     await commit(forgotten.map(({ topic, partition, offset }) => ({ group, topic, partition, offset })));
   }
 
