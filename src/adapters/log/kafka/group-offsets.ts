@@ -127,8 +127,9 @@ export class GroupOffsets {
    */
   #passedAt(survey: Survey, { topic, partition, offset }: GroupOffset): number {
     const ends = survey.ends.get(topic)?.find(row => row.partition === partition);
+    // A broker that has just come back may name an end from before what it holds, and what the group had passed.
     if (ends !== undefined && offset >= ends.endOffset)
-      return this.#options.survey.recordsOf(survey, topic, ends);
+      return this.#options.survey.recordsOf(survey, topic, { ...ends, endOffset: offset });
     const before = [...survey.sums.progress].filter(
       row => row.topic === topic && row.partition === partition && row.offset <= offset,
     );
