@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { openEmbeddedLog } from '../src/adapters/log/embedded-log.ts';
 import { openEmbeddedState } from '../src/adapters/state/embedded-state.ts';
 import { loadConfig } from '../src/config/load.ts';
 import type { Mark, MarkKey } from '../src/core/job.ts';
 import { createLogger } from '../src/observability/logger.ts';
+import { openBenchLog } from './bench-log.ts';
 
 /**
  * The embedded marks over the embedded log in a process of their own, which is asked for this as JSON in its first
@@ -43,15 +43,9 @@ const environmentsDirectory = join(import.meta.dirname, '../environments');
 const { config } = loadConfig({ environment: 'local', environmentsDirectory, env: {}, sets: [] });
 const logger = createLogger('warn', 'bench');
 const startedMs = performance.now();
-const log = await openEmbeddedLog({
-  directory: join(order.directory, 'log'),
-  topics: [{ topic: 'local.telemetry.unique', partitions: 1 }],
-  segmentBytes: config['log.segmentBytes'],
-  retentionMs: config['log.retentionMs'],
-  retentionBytes: config['log.retentionBytes'],
-  behindBytesMax: Number.MAX_SAFE_INTEGER,
-  freeBytesMin: 0,
-  queueBytesMax: config['log.queueBytesMax'],
+const log = await openBenchLog(join(order.directory, 'log'), {
+  topic: 'local.telemetry.unique',
+  config,
   logger,
 });
 const state = await openEmbeddedState({

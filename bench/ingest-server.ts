@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { openEmbeddedLog } from '../src/adapters/log/embedded-log.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { createLogger } from '../src/observability/logger.ts';
 import { createIngest } from '../src/services/ingest/ingest.ts';
 import { createIngestMeter } from '../src/services/ingest/meter.ts';
+import { openBenchLog } from './bench-log.ts';
 
 /** Ingest and the embedded log alone, as `up` wires them, in a process of their own: no job runs beside them. */
 const environmentsDirectory = join(import.meta.dirname, '../environments');
@@ -15,17 +15,8 @@ const { config } = loadConfig({
   sets: ['log.freeBytesMin=0'],
 });
 const topic = 'local.telemetry.ingest';
-const log = await openEmbeddedLog({
-  directory: process.argv[2]!,
-  topics: [{ topic, partitions: 1 }],
-  segmentBytes: config['log.segmentBytes'],
-  retentionMs: config['log.retentionMs'],
-  retentionBytes: config['log.retentionBytes'],
-  behindBytesMax: Number.MAX_SAFE_INTEGER,
-  freeBytesMin: 0,
-  queueBytesMax: config['log.queueBytesMax'],
-  logger: createLogger('warn', 'bench'),
-});
+const logger = createLogger('warn', 'bench');
+const log = await openBenchLog(process.argv[2]!, { topic, config, logger });
 const ingest = createIngest({
   config,
   append: async record => {
