@@ -3,7 +3,8 @@ import { provenanceOf } from '../core/headers.ts';
 import type { Emission, Item, Job } from '../core/job.ts';
 import type { LogRecord } from '../core/record.ts';
 import type { ChainInput, ChainOutput } from './chain.ts';
-import { scanJson } from './json-scan.ts';
+import { type JsonScan, scanJson } from './json-scan.ts';
+import { readBatch } from './read-batch.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const anyBytes = new TextDecoder('utf-8');
@@ -27,19 +28,31 @@ export function decodeRecord(record: LogRecord, topic: string, job: Job): Decode
     source: source ?? { topic, partition: record.partition, offset: record.offset, index: 0 },
     nowMs: receivedAtMs ?? record.timeMs,
   };
-  const event = parseObject(record.value);
-  if (event === undefined)
+  const read = readObject(record.value, source === undefined);
+  if (read === undefined)
     return { unreadable: setAside(record, item, job, 'the record is not a JSON object') };
+  const { object: event, scan } = read;
   const whole = { event, bytes: record.value, from: 0, to: record.value.length };
   // What a job wrote holds no nulls and is no deeper than what it was read from.
-  if (source !== undefined) return { input: { ...item, event, origin: whole } };
-  const { sizeBytes, ...scan } = { ...scanJson(record.value), sizeBytes: record.value.length };
+  if (scan === undefined) return { input: { ...item, event, origin: whole } };
   if (scan.depthMax > DEPTH_MAX) {
     return { unreadable: setAside(record, item, job, `the record is nested deeper than ${DEPTH_MAX}`) };
   }
-  const input = { ...item, event, text: { sizeBytes, hasNull: scan.hasNull } };
+  const input = { ...item, event, text: { sizeBytes: record.value.length, hasNull: scan.hasNull } };
   // Nulls are dropped on output, so the text cannot go out as it came in.
   return { input: scan.hasNull ? input : { ...input, origin: whole, elements: scan.elements } };
+}
+
+/** A JSON object, of what a client sent with what its text tells; undefined where it is none. */
+function readObject(
+  bytes: Uint8Array,
+  isSent: boolean,
+): { readonly object: JsonObject; readonly scan?: JsonScan } | undefined {
+  const batch = isSent ? readBatch(bytes) : undefined;
+  if (batch !== undefined) return batch;
+  const object = parseObject(bytes);
+  if (object === undefined || !isSent) return object && { object };
+  return { object, scan: scanJson(bytes) };
 }
 
 /** The value as a JSON object, or undefined where it is not UTF-8, not JSON or of another type. */

@@ -80,7 +80,7 @@ function findAdded(event: JsonObject, { event: base, memberCount }: Origin): boo
     const value = event[key];
     // Jobs copy what they change: the same value (for objects: the same object) is what was read.
     if (value !== undefined && value === base[key]) keptCount += 1;
-    else if (Object.hasOwn(base, key)) return false;
+    else if (base[key] !== undefined) return false;
     else if (value !== undefined && value !== null) added.push(key, value);
   }
   // As many as the bytes have: then the object has no more, and no two of the bytes have equal names.
@@ -89,7 +89,7 @@ function findAdded(event: JsonObject, { event: base, memberCount }: Origin): boo
 
 function membersOf(object: JsonObject): number {
   let count = 0;
-  for (const _ in object) count += 1;
+  for (const key in object) if (object[key] !== undefined) count += 1;
   return count;
 }
 

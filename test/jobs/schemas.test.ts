@@ -152,3 +152,19 @@ test('schemas that cannot be used are refused by name', async () => {
   }
   await assert.rejects(loadSchemas('/nowhere'), { code: 'ERR_FILE_UNREADABLE' });
 });
+
+test('a member that is undefined counts as absent, whatever a schema asks of all members', async () => {
+  const rules: Readonly<Record<string, JsonObject>> = {
+    closed: { additionalProperties: false },
+    'closed in a part': { allOf: [{ additionalProperties: false, properties: { eid: {} } }] },
+    patterns: { patternProperties: { flags: { type: 'string' } } },
+    most: { maxProperties: 1 },
+    'one value': { anyOf: [{ enum: [{ eid: 'X' }] }] },
+  };
+  for (const [name, rule] of Object.entries(rules)) {
+    const registry = await load({ 'x.json': pin('X', rule) });
+    assert.equal(registry.validateEvent({ eid: 'X', flags: undefined, edata: undefined }), null, name);
+  }
+  const least = await load({ 'x.json': pin('X', { minProperties: 2 }) });
+  assert.notEqual(least.validateEvent({ eid: 'X', flags: undefined }), null);
+});

@@ -1,7 +1,7 @@
 import type { ValidateFunction } from 'ajv';
 import ajvDraft04 from 'ajv-draft-04';
 import { MillraceError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/event.ts';
+import { isObject, type Json, type JsonObject } from '../../core/event.ts';
 import type { SchemaRegistry, Violation } from '../../core/job.ts';
 import { combineSchemas, readShipped, type SchemaSet } from './schema-set.ts';
 import { violationOf } from './violation.ts';
@@ -91,8 +91,30 @@ export function createCompiler(): (name: string, schema: JsonObject) => Check {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new MillraceError('ERR_SCHEMA_INVALID', `${name}.json: ${why}`, { cause });
     }
-    return event => (validate(event) ? null : violationOf(validate.errors ?? []));
+    const isListing = listsMembers(schema);
+    return event => {
+      const isValid = validate(isListing ? definedMembers(event) : event);
+      return isValid ? null : violationOf(validate.errors ?? []);
+    };
   };
+}
+
+/** Keywords that look at all members of an object, those too that are there with the value undefined. */
+const LISTING = ['additionalProperties', 'patternProperties', 'minProperties', 'maxProperties', 'enum'];
+/** Keywords whose schemas speak of the same object. */
+const ALIKE = ['allOf', 'anyOf', 'oneOf', 'not'];
+
+/** Whether a schema asks which members an event has, rather than whether it has those that the schema names. */
+function listsMembers(schema: Json | undefined): boolean {
+  if (Array.isArray(schema)) return schema.some(listsMembers);
+  if (!isObject(schema)) return false;
+  return (
+    LISTING.some(keyword => schema[keyword] !== undefined) || ALIKE.some(key => listsMembers(schema[key]))
+  );
+}
+
+function definedMembers(event: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined));
 }
 
 function createAjv(ownProperties: boolean) {
