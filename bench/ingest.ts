@@ -46,6 +46,7 @@ export async function run(): Promise<readonly Figure[]> {
       }
     }
     const { answer, durable, ingest } = best as Record<'answer' | 'durable' | 'ingest', Measured>;
+    const floorHalf = await measure('durable', load, durable.perSecond / 2);
     const half = await measure('ingest', load, ingest.perSecond / 2);
     const goal = load.ratioMin === undefined ? {} : { goal: { atLeast: load.ratioMin } };
     const eventUs = ingest.cpuUs / (ingest.perSecond * (DURATION_MS / 1000) * load.eventsPerRequest);
@@ -69,6 +70,8 @@ export async function run(): Promise<readonly Figure[]> {
         ...(load.isGzip ? { goal: { atMost: 10 } } : {}),
       },
       { name: `${load.name}: p99 at half load`, value: half.p99Ms, unit: 'ms', goal: { atMost: 20 } },
+      { name: `${load.name}: p99 of the durable floor at its half`, value: floorHalf.p99Ms, unit: 'ms' },
+      { name: `${load.name}: p99 to the floor's`, value: half.p99Ms / floorHalf.p99Ms, unit: 'ratio' },
     );
   }
   return figures;
