@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type JsonObject, textAt } from '../src/core/event.ts';
+import { type JsonObject, objectAt, textAt } from '../src/core/event.ts';
 import type { Dataset } from '../src/core/job.ts';
 
 /** Event types of the benchmarks, by fixture; about 770 bytes an event. */
@@ -84,9 +84,13 @@ export function benchBatches(events: number): readonly Buffer[] {
   );
 }
 
-/** One batch as an SDK posts it: unique mids from `first` on, 1 % of them repeated, 2 % of the events invalid. */
+/**
+ * One batch as an SDK posts it: a session of its own, unique mids from `first` on, 1 % of them repeated, 2 % of the
+ * events invalid, and another duration in each of the six types of ten that have one.
+ */
 export function benchBatch(first: number, count: number): Buffer {
-  const events = Array.from({ length: count }, (_, i) => benchEvent(first + i));
+  const sid = `7c1e02d5-88f4-47ab-9f32-${String(first).padStart(12, '0')}`;
+  const events = Array.from({ length: count }, (_, i) => benchEvent(first + i, sid));
   const batch = {
     id: 'api.sunbird.telemetry',
     ver: '3.0',
@@ -97,8 +101,11 @@ export function benchBatch(first: number, count: number): Buffer {
   return Buffer.from(JSON.stringify(batch));
 }
 
-function benchEvent(n: number): JsonObject {
+function benchEvent(n: number, sid: string): JsonObject {
+  const template = templates[n % templates.length];
   const mid = n % 100 === 99 ? `bench-${n - 50}` : `bench-${n}`;
-  const event = { ...templates[n % templates.length], ets: Date.now(), mid };
+  const [context, edata] = [objectAt(template, 'context'), objectAt(template, 'edata')];
+  const varied = edata?.['duration'] === undefined ? edata : { ...edata, duration: (n % 100_000) / 100 };
+  const event = { ...template, ets: Date.now(), mid, context: { ...context, sid }, edata: varied };
   return n % 50 === 7 ? { ...event, ver: '9.9' } : event;
 }
