@@ -186,6 +186,8 @@ class Step {
 
   #settle(item: Standing, { outcomes, derived }: Verdict, next: Standing[]): void {
     const isBatch = this.#job.name === 'extract';
+    // The item stands elsewhere once an outcome has moved it.
+    const taken = item.event;
     this.#tally.received += outcomes.length;
     for (let index = 0; index < outcomes.length; index++) {
       const outcome = outcomes[index]!;
@@ -203,7 +205,11 @@ class Step {
     if (derived.length === 0) return;
     this.#tally.derived += derived.length;
     const parent = isBatch ? eventOf(item, outcomes.length, false) : item;
-    for (const emission of derived) this.#move({ ...parent, isDerived: true }, [emission], next);
+    for (const emission of derived) {
+      // A copy has the text of the event; what a job makes has one of its own.
+      const origin = emission.event === taken ? item.origin : undefined;
+      this.#move({ ...parent, isDerived: true, origin }, [emission], next);
+    }
   }
 
   /**

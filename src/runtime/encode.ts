@@ -1,6 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../core/event.ts';
 import type { ValueText } from '../core/record.ts';
 import { isShared } from '../core/shared-object.ts';
+import { replaceMembers } from './replace-members.ts';
 
 /** The text that an event was read from: `bytes` from `from` to before `to`, one JSON object; and it as parsed. */
 export interface Origin {
@@ -21,14 +22,16 @@ const NO_BYTES = new Uint8Array(0);
  * An event as one line of JSON, without the members whose value is null (the original's serialiser
  * drops them, and consumers rely on it); nulls inside arrays stay.
  *
- * Where the event only has members more than the object it was read from, they are added to the bytes that
- * came in: the rest stays as the client wrote it, to the digit, and is not made anew.
+ * Members that the event has more than the object it was read from are put at the end of the bytes that came in,
+ * and those that it has otherwise are replaced in them: the rest stays as the client wrote it, to the digit, and is
+ * not made anew. The value's memory may be overwritten by the next call.
  */
 export function encodeEvent(event: JsonObject, origin?: Origin): ValueText {
-  if (origin === undefined || !findAdded(event, origin)) {
-    return { head: NO_BYTES, from: 0, to: 0, tail: jsonOf(event) };
-  }
-  return splice(origin);
+  return (origin !== undefined && spliced(event, origin)) || whole(event);
+}
+
+function whole(event: JsonObject): ValueText {
+  return { head: NO_BYTES, from: 0, to: 0, tail: jsonOf(event) };
 }
 
 /** The text of an event that is made anew. */
@@ -71,20 +74,23 @@ function quoted(text: string): string {
 
 /** Names and values of what the event at hand has and its origin has not, by turns. Ends with the call. */
 const added: Json[] = [];
+/** Texts of the values that the event has for members of its origin, undefined for those that it has not. */
+const changed = new Map<string, string | undefined>();
 
-/** Gathers {@link added}; false where any other member was changed or removed. */
-function findAdded(event: JsonObject, { event: base, memberCount }: Origin): boolean {
+/** Gathers {@link added} and {@link changed}; false where the bytes may hold something else. */
+function compare(event: JsonObject, { event: base, memberCount }: Origin): boolean {
   added.length = 0;
+  changed.clear();
   let keptCount = 0;
   for (const key in event) {
     const value = event[key];
     // Jobs copy what they change: the same value (for objects: the same object) is what was read.
     if (value !== undefined && value === base[key]) keptCount += 1;
-    else if (base[key] !== undefined) return false;
+    else if (base[key] !== undefined) changed.set(key, value == null ? undefined : valueText(value));
     else if (value !== undefined && value !== null) added.push(key, value);
   }
   // As many as the bytes have: then the object has no more, and no two of the bytes have equal names.
-  return keptCount === (memberCount ?? membersOf(base));
+  return keptCount + changed.size === (memberCount ?? membersOf(base));
 }
 
 function membersOf(object: JsonObject): number {
@@ -128,15 +134,27 @@ function isTailOfAdded({ members }: KnownTail): boolean {
   return true;
 }
 
-/** Puts what is added before the closing brace of the origin's bytes. */
-function splice({ bytes, from, to }: Origin): ValueText {
+/** The origin's bytes with what is added before their closing brace; undefined where that would not be the event. */
+function spliced(event: JsonObject, origin: Origin): ValueText | undefined {
+  if (!compare(event, origin)) return undefined;
+  const { bytes, from, to } = origin;
+  if (changed.size > 0) {
+    const head = replaceMembers({ bytes, from, to, texts: changed });
+    return head && withAdded({ head, from: 0, to: head.length });
+  }
   if (added.length === 0) return { head: bytes, from, to, tail: '' };
   let end = to - 1;
   while (bytes[end] !== CLOSE_BRACE) end -= 1;
-  let last = end - 1;
-  while (bytes[last]! <= 0x20) last -= 1;
+  return withAdded({ head: bytes, from, to: end });
+}
+
+/** What is added, behind an object's text without its closing brace. */
+function withAdded({ head, from, to }: Omit<ValueText, 'tail'>): ValueText {
+  if (added.length === 0) return { head, from, to, tail: '}' };
+  let last = to - 1;
+  while (head[last]! <= 0x20) last -= 1;
   const tail = tailOfAdded();
-  return { head: bytes, from, to: end, tail: bytes[last] === OPEN_BRACE ? tail.subarray(1) : tail };
+  return { head, from, to, tail: head[last] === OPEN_BRACE ? tail.subarray(1) : tail };
 }
 
 function withoutNulls(value: Json): Json {

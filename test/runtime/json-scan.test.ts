@@ -111,6 +111,29 @@ describe('encodeEvent with the text it was read from', () => {
     );
   });
 
+  it('replaces what was changed where it stands, and keeps the rest to the digit', () => {
+    const bytes = Buffer.from('{ "n":1e2, "edata" : {"a":1} ,"x":[1,"}"],"last":"t" }');
+    const event = parse(bytes);
+    const origin = originOf(bytes, event);
+    assert.equal(
+      textOf({ ...event, edata: { b: 'ä' }, flags: 1 }, origin),
+      '{"n":1e2,"edata":{"b":"ä"},"x":[1,"}"],"last":"t" ,"flags":1}',
+    );
+    assert.equal(
+      textOf({ ...event, n: undefined, last: null, x: 'y' }, origin),
+      '{"edata" : {"a":1} ,"x":"y"}',
+    );
+    const one = parse(Buffer.from('{"a":1}'));
+    assert.equal(textOf({ a: null, b: 2 }, originOf(Buffer.from('{"a":1}'), one)), '{"b":2}');
+    assert.equal(textOf({ a: null }, originOf(Buffer.from('{"a":1}'), one)), '{}');
+  });
+
+  it('makes the text anew where a name has an escape', () => {
+    const bytes = Buffer.from('{"\\u0061":1,"b":1.0}');
+    const event = parse(bytes);
+    assert.equal(textOf({ ...event, a: 2 }, originOf(bytes, event)), '{"a":2,"b":1}');
+  });
+
   it('makes the text anew where members have equal names', () => {
     const bytes = Buffer.from('{"a":1,"a":2}');
     const event = parse(bytes);
