@@ -1,8 +1,7 @@
 import { MillraceError } from '../../../core/errors.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import { type CounterRecord, CounterSums, decodeCounterRecord } from './counter-record.ts';
-import { errorFromNative } from './kafka-errors.ts';
-import { consumerSettings, type KafkaConnection } from './kafka-settings.ts';
+import { consumerSettings, type KafkaConnection, TRANSACTION_MS_MAX } from './kafka-settings.ts';
 import {
   consumeReady,
   type NativeClient,
@@ -20,8 +19,15 @@ export interface CounterFeedOptions {
   readonly topic: string;
   readonly requestMsMax: number;
   readonly logger: Logger;
+  /**
+   * Offset after the last record of the topic, those of open transactions among them. The feed's own handle cannot
+   * say it: to a reader of committed records its client names the end before the first open transaction.
+   */
+  end(): Promise<number>;
 }
 
+/** How long {@link CounterFeed.complete} waits: by then the brokers have ended what a dead process left open. */
+const COMPLETE_MS_MAX = 2 * TRANSACTION_MS_MAX + 5_000;
 const READ_RECORDS = 500;
 const LOOK_MS = 1_000;
 
@@ -35,7 +41,7 @@ export class CounterFeed {
   readonly #native: NativeConsumer;
   readonly #ready = new ReadySignal();
   readonly #last = new Map<string, Buffer>();
-  #waiters: { readonly position: number; resolve(): void }[] = [];
+  #waiters: { readonly position: number; end(isKnown: boolean): void }[] = [];
   #position = -1;
   #isClosed = false;
   #reading: Promise<void> | null = null;
@@ -78,8 +84,10 @@ export class CounterFeed {
    * with false where the wait ran out: some process holds one open.
    */
   async catchUp(waitMsMax: number): Promise<boolean> {
-    const position = await this.#end();
+    this.#checkOpen();
+    const position = await this.#options.end();
     if (this.#position >= position) return true;
+    if (this.#isClosed) return false;
     return new Promise(resolve => {
       const timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter(entry => entry !== waiter);
@@ -87,18 +95,28 @@ export class CounterFeed {
       }, waitMsMax);
       const waiter = {
         position,
-        resolve() {
+        end(isKnown: boolean) {
           clearTimeout(timer);
-          resolve(true);
+          resolve(isKnown);
         },
       };
       this.#waiters.push(waiter);
     });
   }
 
+  /** {@link CounterFeed.catchUp} for who cannot do with less. Throws ERR_STORE_UNAVAILABLE. */
+  async complete(): Promise<void> {
+    if (await this.catchUp(COMPLETE_MS_MAX)) return;
+    this.#checkOpen();
+    const why = `a transaction has been open for ${COMPLETE_MS_MAX} ms`;
+    const brokers = this.#options.connection.brokers.join(', ');
+    throw new MillraceError('ERR_STORE_UNAVAILABLE', `${brokers}: ${why}`);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#ready.set();
+    for (const waiter of this.#waiters.splice(0)) waiter.end(false);
     await this.#reading;
     await disconnectHandle(this.#native);
   }
@@ -126,22 +144,10 @@ export class CounterFeed {
     const reached = this.#waiters.filter(waiter => waiter.position <= this.#position);
     if (reached.length === 0) return;
     this.#waiters = this.#waiters.filter(waiter => waiter.position > this.#position);
-    for (const waiter of reached) waiter.resolve();
+    for (const waiter of reached) waiter.end(true);
   }
 
-  /** Offset after the last record, open transactions included. */
-  #end(): Promise<number> {
-    const { topic, requestMsMax, connection } = this.#options;
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) {
-        reject(new MillraceError('ERR_LOG_CLOSED', 'the log is closed'));
-        return;
-      }
-      this.#native.queryWatermarkOffsets(topic, 0, requestMsMax, (error, offsets) => {
-        if (error === null || error === undefined) resolve(offsets.highOffset);
-        else
-          reject(errorFromNative(error, { brokers: connection.brokers, doing: `find the end of ${topic}` }));
-      });
-    });
+  #checkOpen(): void {
+    if (this.#isClosed) throw new MillraceError('ERR_LOG_CLOSED', 'the log is closed');
   }
 }

@@ -5,7 +5,7 @@ import type { Logger } from '../../../observability/logger.ts';
 import type { CounterFeed } from './counter-feed.ts';
 import type { ProgressRow } from './counter-record.ts';
 import type { KafkaAdmin } from './kafka-admin.ts';
-import { consumerSettings, type KafkaConnection, SESSION_MS, TRANSACTION_MS_MAX } from './kafka-settings.ts';
+import { consumerSettings, type KafkaConnection, SESSION_MS } from './kafka-settings.ts';
 import type { LogSurvey, Survey } from './log-survey.ts';
 import type { NativeClient, NativeConsumer } from './native-client.ts';
 import { connectHandle, disconnectHandle } from './native-handles.ts';
@@ -26,7 +26,6 @@ export interface GroupOffsetsOptions {
 /** How long a group may take to be rid of its members: a killed one stays for its session. */
 const EMPTY_MS_MAX = 2 * SESSION_MS;
 const EMPTY_LOOK_MS = 200;
-const CATCH_UP_MS_MAX = TRANSACTION_MS_MAX + 5_000;
 
 /**
  * Offsets of groups that have no member in this process: set from outside, as a layout change and the archive's
@@ -50,7 +49,7 @@ export class GroupOffsets {
   /** The part of a transaction that sets offsets of a group without members; waits until it has none. */
   async setPart(group: string, offsets: readonly GroupOffset[]): Promise<GroupPart> {
     await this.#waitEmpty(group);
-    await this.#catchUp();
+    await this.#options.feed.complete();
     const survey = await this.#options.survey.look();
     const rows = offsets.map((row): ProgressRow => {
       const epoch = (survey.sums.progressOf(row)?.epoch ?? 0) + 1;
@@ -69,8 +68,8 @@ export class GroupOffsets {
     topics: readonly string[],
     commit: (rows: readonly GroupOffset[]) => Promise<unknown>,
   ): Promise<void> {
-    await this.#catchUp();
     const { admin, feed, environment } = this.#options;
+    await feed.complete();
     const known = [...feed.sums(null).progress].filter(
       row => row.group === group && topics.includes(row.topic),
     );
@@ -96,15 +95,6 @@ export class GroupOffsets {
       const native = await handle.catch(() => null);
       if (native !== null) await disconnectHandle(native);
     }
-  }
-
-  async #catchUp(): Promise<void> {
-    if (await this.#options.feed.catchUp(CATCH_UP_MS_MAX)) return;
-    const why = `a transaction has been open for ${CATCH_UP_MS_MAX} ms`;
-    throw new MillraceError(
-      'ERR_STORE_UNAVAILABLE',
-      `${this.#options.connection.brokers.join(', ')}: ${why}`,
-    );
   }
 
   async #waitEmpty(group: string): Promise<void> {

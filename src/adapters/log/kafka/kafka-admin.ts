@@ -9,7 +9,7 @@ import {
   ListOffsetTimestamps,
   Producer,
 } from '@platformatic/kafka';
-import { MillraceError } from '../../../core/errors.ts';
+import { assert, MillraceError } from '../../../core/errors.ts';
 import type { GroupOffset, TopicSpec } from '../../../core/ports.ts';
 import { releaseProblem } from './broker-version.ts';
 import { type Attempt, errorFromAdmin, hasBrokerCode } from './kafka-errors.ts';
@@ -149,6 +149,24 @@ export class KafkaAdmin {
         })),
       ]),
     );
+  }
+
+  /** Offset after the last record of a partition, those of open transactions among them. */
+  async lastEnd(topic: string, partition: number): Promise<number> {
+    const [listed] = await this.#call(`find the end of ${topic}`, admin =>
+      admin.listOffsets({
+        topics: [
+          {
+            name: topic,
+            partitions: [{ partitionIndex: partition, timestamp: ListOffsetTimestamps.LATEST }],
+          },
+        ],
+        isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED,
+      }),
+    );
+    const end = listed?.partitions[0]?.offset;
+    assert(end !== undefined && end >= 0n, 'the brokers name an end or an error');
+    return Number(end);
   }
 
   /** Committed offsets of groups, by the names that the brokers know them by. */

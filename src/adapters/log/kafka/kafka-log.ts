@@ -120,7 +120,11 @@ class KafkaLog implements ServedLog {
     this.#client = client;
     this.#admin = admin;
     this.#topics = new TopicTable(topics.filter(({ topic }) => topic !== countersTopic));
-    this.#feed = new CounterFeed({ ...base, topic: countersTopic });
+    this.#feed = new CounterFeed({
+      ...base,
+      topic: countersTopic,
+      end: () => admin.lastEnd(countersTopic, 0),
+    });
     this.#health = new BrokerHealth(() => admin.check(options.topics, options.minInsync));
     this.#producer = new PlainProducer({
       ...base,

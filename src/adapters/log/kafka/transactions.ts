@@ -72,8 +72,6 @@ const AGAIN_PAUSE_MS = 50;
 const INIT_MS_MAX = 30_000;
 const CALL_MS_MAX = TRANSACTION_MS_MAX;
 const ABORT_MS_MAX = 3_000;
-/** How long a start waits for transactions that other processes hold open: the broker ends them before. */
-const BASE_MS_MAX = 2 * TRANSACTION_MS_MAX + 5_000;
 const WAITING_MAX = 256;
 const QUEUE_PAUSE_MS = 5;
 
@@ -279,10 +277,8 @@ export class Transactions {
       const doing = `begin transactions as transactional id ${transactionalId}`;
       throw errorFromNative(error as NativeError, { brokers, doing });
     }
-    if (!(await feed.catchUp(BASE_MS_MAX))) {
-      const why = `${brokers.join(', ')}: a transaction has been open for ${BASE_MS_MAX} ms`;
-      throw new MillraceError('ERR_STORE_UNAVAILABLE', why);
-    }
+    // Only now: what the predecessor had committed is in the topic, and what it left open never will be.
+    await feed.complete();
     this.#record = feed.recordOf(transactionalId) ?? emptyCounterRecord();
     return producer;
   }
