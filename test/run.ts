@@ -6,8 +6,8 @@ import { readFiles } from './source-files.ts';
 
 /**
  * Runs the tests: all of them, `--unit` only what needs no server (not `*.e2e.test.ts`), or what a name
- * matches: files whose path holds it, else tests whose name does. Failures are printed as they come, the last
- * line is `N passed, N failed, N skipped`. Exit 1 on a failure and where no test ran.
+ * matches: files whose path holds it, else tests whose name does. Failures and seeds are printed as they come, the
+ * last line is `N passed, N failed, N skipped`. Exit 1 on a failure and where no test ran.
  */
 
 /** The part of the runner's report that is used here. */
@@ -83,7 +83,11 @@ async function runFiles(paths: readonly string[], concurrency: number): Promise<
   });
   stream.on('test:pass', report => settle(report, false));
   stream.on('test:fail', report => settle(report, true));
-  stream.on('test:stdout', ({ file, message }) => keep(file, message));
+  stream.on('test:diagnostic', ({ file, message }) => tellSeed(file, message));
+  stream.on('test:stdout', ({ file, message }) => {
+    tellSeed(file, message);
+    keep(file, message);
+  });
   stream.on('test:stderr', ({ file, message }) => keep(file, message));
   stream.on('test:summary', ({ file, duration_ms }) => {
     if (file === undefined) return;
@@ -162,6 +166,12 @@ function printOutput(file: string, state: FileState): void {
 function keep(file: string | undefined, message: string): void {
   const state = stateOf(file ?? '');
   state.output = (state.output + message).slice(-OUTPUT_KEPT_MAX);
+}
+
+/** A random test says its seed, so that also one that passed, or never ends, can be repeated. */
+function tellSeed(file: string | undefined, message: string): void {
+  const said = /^seed \d.*/m.exec(message);
+  if (said !== null) print(`${pathOf(file ?? '')}: ${said[0]}`);
 }
 
 function pathOf(file: string): string {

@@ -94,6 +94,8 @@ describe(`workers, broker and Redis killed under load (seed ${SEED})`, { skip },
 
   before(async () => {
     assert.ok(!('skip' in servers));
+    // At once: a run that is cut off must be repeatable, too.
+    process.stdout.write(`seed ${SEED}\n`);
     const sets = [...bound(servers.bindings), 'kafka.target=external', 'redis.target=external'];
     sets.push('postgres.target=external', 'kafka.workers=0', 'archive.objectBytes=200000');
     millrace = await Millrace.create(sets, 'services');
