@@ -10,8 +10,11 @@ import type { WorkerSetup } from './worker-setup.ts';
 /** What the chain's worker answers. */
 export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 
-/** Starts the stream jobs in this thread or process; resolves when they read. */
-export async function startChain(setup: WorkerSetup) {
+/**
+ * Starts the stream jobs in this thread or process; resolves when they read. Where one cannot, or the signal is
+ * aborted before, it rejects and leaves nothing running.
+ */
+export async function startChain(setup: WorkerSetup, signal?: AbortSignal) {
   const { config, environment } = setup;
   const logger = createLogger(config['observability.logLevel'], 'chain');
   const schemas = await openWorkerSchemas(config, setup.paths);
@@ -34,9 +37,14 @@ export async function startChain(setup: WorkerSetup) {
   if (setup.log !== null || setup.changesLayout) {
     await changeLayout({ log: stores.log, layout, jobs, environment, drain });
   }
-  const runners = await Promise.all(
-    segments.map(segment => startRunner({ ...common, ...schemas.bind(segment) })),
+  const starting = segments.map(segment =>
+    startRunner({ ...common, ...schemas.bind(segment), ...(signal === undefined ? {} : { signal }) }),
   );
+  const runners = await Promise.all(starting).catch(async error => {
+    await Promise.all(starting.map(start => start.then(runner => runner.stop()).catch(() => {})));
+    await stores.close();
+    throw error;
+  });
   for (const runner of runners) {
     // A segment that cannot go on takes the process down: what it had not committed is processed again after it.
     runner.done.catch(error => {

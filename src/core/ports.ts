@@ -141,7 +141,8 @@ export interface Log {
   commit(commit: Commit): Promise<CommitResult>;
   /** Begins a commit; absent where the log has no form of its own to keep records in until then. */
   draft?(): CommitDraft;
-  consume(group: string, topics: readonly string[]): Promise<Consumer>;
+  /** Rejects with the reason of the signal where it is aborted before the member has joined. */
+  consume(group: string, topics: readonly string[], signal?: AbortSignal): Promise<Consumer>;
   /**
    * Up to `recordsMax` records from an offset on, fewer where they are large; none only past the end. Skips
    * quarantined ones.

@@ -41,6 +41,8 @@ export interface RunnerOptions {
   onBatch?(): void;
   /** Ends by itself at the end of its topics, for working off what nobody adds to; else it runs until stopped. */
   readonly endsCaughtUp?: boolean;
+  /** Gives the start up: see {@link startRunner}. */
+  readonly signal?: AbortSignal;
 }
 
 /** A running segment. */
@@ -58,12 +60,13 @@ const CHUNK_BYTES = 256 * 1024;
 /**
  * Runs a segment; resolves when it reads: poll, read, process, commit; outputs, input offsets, marks and counters
  * become durable together. While a batch is being committed the next one is processed, and committed after it.
+ * Rejects with the reason of the signal where it is aborted before that.
  */
 export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const { segment, environment, log } = options;
   const topics = segment.inputs.map(topic => fullTopic(environment, topic));
   // Known to the log from here on: what comes in now keeps the pipeline from being idle.
-  const consumer = await log.consume(segment.group, topics);
+  const consumer = await log.consume(segment.group, topics, options.signal);
   const stopping = new AbortController();
   const done = run(options, consumer, stopping.signal);
   return {

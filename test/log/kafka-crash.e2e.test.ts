@@ -15,6 +15,8 @@ const PARTITIONS = 4;
 const WORKERS = 2;
 const WORKER = new URL('kafka-copy-worker.ts', import.meta.url).pathname;
 const FAULTS = 8;
+/** Long enough to be in the midst of it; the group waits for longer. */
+const JOIN_FOR_MS = 1_000;
 
 /** A worker that is started again whenever it ends, until it is told to stop. */
 class RestartedWorker {
@@ -151,6 +153,35 @@ describe('log on Kafka: crashes', { skip: SKIP }, () => {
         `partition ${partition}`,
       );
     }
+  });
+
+  it('gives a join up at once when told to, also while the group waits for a member that was killed', async test => {
+    const environment = freshEnvironment();
+    await createTopics(environment, Object.fromEntries(COPY_TOPICS.map(name => [name, PARTITIONS])));
+    const log = await openServed(test, environment);
+    const killed = spawn(process.execPath, [WORKER, environment, '0', 'hold'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exited = once(killed, 'exit');
+    await once(killed.stdout, 'data');
+    const records = [recordOf('held')];
+    const appends = [{ topic: fullTopic(environment, 'telemetry.ingest'), partition: 0, records }];
+    await log.commit({ appends });
+    // It has joined by now.
+    await once(killed.stdout, 'data');
+    killed.kill('SIGKILL');
+    await exited;
+    const [{ group, topics }] = copyGroups(environment) as [{ group: string; topics: string[] }];
+    const stopping = new AbortController();
+    const joining = log.consume(group, topics, stopping.signal);
+    stopping.abort();
+    await assert.rejects(joining, { name: 'AbortError' });
+    const again = new AbortController();
+    const joiningAgain = log.consume(group, topics, again.signal);
+    setTimeout(() => again.abort(), JOIN_FOR_MS);
+    await assert.rejects(joiningAgain, { name: 'AbortError' });
+    // Who gave up can join as anybody.
+    await (await log.consume(group, topics)).close();
   });
 
   it('refuses the work of a process that slept while another one took its place', async test => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { loadConfig } from '../../config/load.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { exitCodeOf, MillraceError } from '../../core/errors.ts';
@@ -27,8 +28,9 @@ export async function worker(call: Call): Promise<undefined> {
   const instance = call.integer('instance', 1, 999) ?? 100;
   const jobs = readJobs(call.text('jobs'));
   armFailpoint(config['debug.failpoint']);
-  const stopped = Promise.withResolvers<void>();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.resolve());
+  const stopping = new AbortController();
+  const stopped = once(stopping.signal, 'abort');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
   process.on('uncaughtException', error => {
     reportFailure(error, output.json);
     process.exit(exitCodeOf(error));
@@ -37,10 +39,15 @@ export async function worker(call: Call): Promise<undefined> {
   const { startChain } = await import('../chain-worker.ts');
   const { followPublished } = await import('../worker-schemas.ts');
   const setup = await openWorkerSetup(settings, { config, instance, jobs });
-  const chain = await startChain(setup);
+  const chain = await startChain(setup, stopping.signal).catch(error => {
+    if (stopping.signal.aborted) return null;
+    throw error;
+  });
+  // Stopped while it joined its groups: it has left them.
+  if (chain === null) return undefined;
   const unfollow = followPublished(setup.paths, chain, error => reportFailure(error, false));
   output.document({ instance, jobs }, () => `worker ${instance} runs ${jobs?.join(', ') ?? 'all jobs'}\n`);
-  await stopped.promise;
+  await stopped;
   unfollow();
   await chain.stop();
 }

@@ -101,17 +101,24 @@ export class GroupConsumer implements Consumer {
     return this.#options.group;
   }
 
-  /** Joins the group, and waits a while for partitions and what is at their beginning or end. */
-  async start(): Promise<void> {
+  /**
+   * Joins the group, and waits a while for partitions and what is at their beginning or end. Leaves it again and
+   * rejects where the signal is aborted meanwhile.
+   */
+  async start(signal?: AbortSignal): Promise<void> {
     const { topics } = this.#options;
     await connectHandle(this.native, this.#options);
     this.native.subscribe([...topics]);
     const deadlineMs = performance.now() + JOIN_MS_MAX;
     const isKnown = () => this.#isAssigned && [...this.#tenures.all].every(tenure => tenure.isKnown);
-    while (!isKnown() && !this.#isClosed && performance.now() < deadlineMs) {
+    const isGivenUp = () => this.#isClosed || signal?.aborted === true;
+    while (!isKnown() && !isGivenUp() && performance.now() < deadlineMs) {
       this.#ready.clear();
       if ((await this.#fetch(1)) === 0 && !isKnown()) await this.#ready.wait(JOIN_LOOK_MS);
     }
+    if (signal?.aborted !== true) return;
+    await this.close();
+    throw signal.reason;
   }
 
   async poll(limit: PollLimit): Promise<readonly LogRecord[]> {

@@ -173,12 +173,11 @@ class KafkaLog implements ServedLog {
     return { baseOffsets: appends.map(() => -1), position: 0 };
   }
 
-  async consume(group: string, topics: readonly string[]): Promise<Consumer> {
+  async consume(group: string, topics: readonly string[], signal?: AbortSignal): Promise<Consumer> {
     this.#checkOpen();
     for (const topic of topics) this.partitionCount(topic);
     assert(!this.#members.has(group), 'a process is one member of a group');
-    await this.#transactions.start();
-    await this.#offsets.restore(group, topics, rows => this.commit({ appends: [], offsets: rows }));
+    await unlessAborted(this.#prepare(group, topics), signal);
     const { connection, environment, requestMsMax, logger } = this.#options;
     const member = new GroupConsumer({
       client: this.#client,
@@ -193,8 +192,13 @@ class KafkaLog implements ServedLog {
     });
     this.#members.set(group, member);
     this.#left.delete(group);
-    await member.start();
+    await member.start(signal);
     return member;
+  }
+
+  async #prepare(group: string, topics: readonly string[]): Promise<void> {
+    await this.#transactions.start();
+    await this.#offsets.restore(group, topics, rows => this.commit({ appends: [], offsets: rows }));
   }
 
   async read(
@@ -237,10 +241,11 @@ class KafkaLog implements ServedLog {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#health.close();
+    // First: a start may wait for it.
+    await this.#feed.close();
     for (const member of [...this.#members.values()]) await member.close();
     await Promise.all([this.#producer.close(), this.#transactions.close(), this.#reader.close()]);
     await this.#offsets.close();
-    await this.#feed.close();
     await this.#admin.close();
   }
 
@@ -301,5 +306,20 @@ class KafkaLog implements ServedLog {
 
   #checkOpen(): void {
     if (this.#isClosed) throw new MillraceError('ERR_LOG_CLOSED', 'the log is closed');
+  }
+}
+
+/** A wait that ends with the signal; what was waited for goes on by itself. */
+async function unlessAborted(waited: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return waited;
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort);
+  try {
+    signal.throwIfAborted();
+    await Promise.race([waited, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    waited.catch(() => {});
   }
 }
