@@ -2,7 +2,7 @@ import type { Settings } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { CheckDocument } from '../core/operation-documents.ts';
-import { postgresTarget, redisTarget } from '../operations/engine/targets.ts';
+import { kafkaTarget, postgresTarget, redisTarget } from '../operations/engine/targets.ts';
 import { composeHost, locateServers, standingServers } from './compose-servers.ts';
 import { sitePaths } from './compose-site.ts';
 import { checkConfiguredPostgres } from './compose-tables.ts';
@@ -45,6 +45,19 @@ export async function checkRedisServer({ settings, config }: StoresPlace): Promi
   const { checkConfiguredRedis } = await import('./compose-redis.ts');
   const { version, findings } = await checkConfiguredRedis(located);
   return findingsOf(`${version} on ${located['redis.host']}`, findings);
+}
+
+/** Kafka, where the log is on it: reached, new enough, its topics with enough copies, the rights that it takes. */
+export async function checkKafka({ settings, config }: StoresPlace): Promise<Findings> {
+  const target = kafkaTarget(config);
+  if (target === 'embedded') return { ok: true, found: 'not used: the log is files' };
+  const located = await locatedOf({ settings, config }, target === 'host' ? 'kafka' : null);
+  if (located === null) return NOT_RUNNING;
+  const { checkConfiguredKafka } = await import('./compose-kafka.ts');
+  const { environment } = settings;
+  const { version, brokers, findings } = await checkConfiguredKafka({ config: located, environment });
+  const counted = formatCounted(brokers, 'broker', 'brokers');
+  return findingsOf(`${version}, ${counted} at ${located['kafka.brokers'].join(', ')}`, findings);
 }
 
 /** First sightings in Redis name places in the log: those of a log that is gone would drop what comes as duplicates. */

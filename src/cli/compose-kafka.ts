@@ -1,5 +1,5 @@
 import { openKafkaAdmin } from '../adapters/log/kafka/kafka-admin.ts';
-import { type KafkaLogOptions, openKafkaLog } from '../adapters/log/kafka/kafka-log.ts';
+import { type KafkaLogOptions, openKafkaLog, transactionalIdOf } from '../adapters/log/kafka/kafka-log.ts';
 import type { KafkaConnection } from '../adapters/log/kafka/kafka-settings.ts';
 import {
   type ObservedTopics,
@@ -10,7 +10,7 @@ import {
 } from '../adapters/log/kafka/topic-plan.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
-import { assertNever, MillraceError } from '../core/errors.ts';
+import { assertNever, type ErrorCode, MillraceError } from '../core/errors.ts';
 import type { ServedLog } from '../core/ports.ts';
 import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -97,6 +97,76 @@ export async function describeBrokers(config: Config): Promise<string> {
     'ERR_REPLICAS_TOO_FEW',
     `kafka.replication is ${wanted}, there are ${brokers} brokers`,
   );
+}
+
+/** Something that is wrong with Kafka, or unwise. */
+interface KafkaFinding {
+  readonly code: ErrorCode;
+  readonly severity: 'error' | 'warning';
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/** What a look at Kafka told; errors first. */
+export interface KafkaCheck {
+  readonly version: string;
+  readonly brokers: number;
+  readonly findings: readonly KafkaFinding[];
+}
+
+/**
+ * Looks at the Kafka of the configuration; changes nothing. Rights are asked for only where the topics are there:
+ * brokers make their own with the first such question. Throws where Kafka is not reached, or too old.
+ */
+export async function checkConfiguredKafka({ config, environment }: Place): Promise<KafkaCheck> {
+  const wanted = wantedIn({ config, environment });
+  return withAdmin(config, async admin => {
+    const version = await admin.release();
+    const observed = await admin.observeTopics(wanted);
+    const present = wanted.flatMap(({ topic }) => (observed.topics.has(topic) ? [topic] : []));
+    const isComplete = present.length === wanted.length;
+    const groups = readersOf(composeLayout(describeJobs(config), config), config);
+    const groupIds = groups.map(({ group }) => fullTopic(environment, group));
+    const id = transactionalIdOf({ environment, role: 'serve', instance: 0 });
+    const findings = [
+      ...copyFindings(wanted, observed),
+      ...(await refusalOf(async () => planTopics(wanted, observed))),
+      ...(await refusalOf(() => admin.check(present, config['kafka.minInsync']))),
+      ...(isComplete ? await refusalOf(() => admin.checkRights(groupIds, id)) : []),
+      ...(isComplete ? [] : [missingTopics(wanted.length - present.length)]),
+    ];
+    return { version, brokers: observed.brokers, findings };
+  });
+}
+
+/** Topics that have fewer copies than are wanted: nothing here adds any, which the brokers' own tools do. */
+function copyFindings(wanted: readonly WantedTopic[], { topics }: ObservedTopics): readonly KafkaFinding[] {
+  const few = wanted.filter(
+    ({ topic, replication }) => (topics.get(topic)?.replication ?? replication) < replication,
+  );
+  if (few.length === 0) return [];
+  const [first] = few;
+  const problem =
+    `${few.length} topics have fewer copies than kafka.replication, ${first!.replication}: ` +
+    `${first!.topic} has ${topics.get(first!.topic)!.replication}`;
+  const remedy = 'Add copies with kafka-reassign-partitions, or lower kafka.replication to what is wanted.';
+  return [{ code: 'ERR_REPLICAS_TOO_FEW', severity: 'warning', problem, remedy }];
+}
+
+function missingTopics(count: number): KafkaFinding {
+  const problem = `${count} topics are not there yet`;
+  return { code: 'ERR_TOPIC_MISSING', severity: 'warning', problem, remedy: 'millrace up makes them.' };
+}
+
+/** The named error that a look ends with, as a finding. */
+async function refusalOf(look: () => Promise<unknown>): Promise<readonly KafkaFinding[]> {
+  try {
+    await look();
+    return [];
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return [{ code: error.code, severity: 'error', problem: error.why, remedy: error.remedy }];
+  }
 }
 
 function wantedIn({ config, environment }: Place): readonly WantedTopic[] {

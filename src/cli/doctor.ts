@@ -8,7 +8,7 @@ import type { FileState } from '../core/host.ts';
 import type { CheckDocument } from '../core/operation-documents.ts';
 import { surveyAll } from '../operations/engine/inspect.ts';
 import { OPERATIONS } from '../operations/list.ts';
-import { checkMarks, checkPostgresql, checkRedisServer, type Finding } from './check-stores.ts';
+import { checkKafka, checkMarks, checkPostgresql, checkRedisServer, type Finding } from './check-stores.ts';
 import { openOperations } from './compose-operations.ts';
 import { freeBytesWanted, takenPort } from './preflight.ts';
 import { secretReferences, unresolvedSecret } from './secret-references.ts';
@@ -62,6 +62,7 @@ const CHECKS: readonly Check[] = [
   { id: 'port', severity: 'block', look: checkPort },
   { id: 'certificates', severity: 'warn', look: async ({ config }) => checkCertificates(config) },
   { id: 'user', severity: 'warn', look: checkUser },
+  { id: 'kafka', severity: 'block', look: checkKafka },
   { id: 'postgres', severity: 'block', look: checkPostgresql },
   { id: 'redis', severity: 'block', look: checkRedisServer },
   { id: 'first-sightings', severity: 'warn', look: checkMarks },

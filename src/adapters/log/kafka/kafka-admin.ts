@@ -11,7 +11,7 @@ import {
 } from '@platformatic/kafka';
 import { assert, MillraceError } from '../../../core/errors.ts';
 import type { GroupOffset, TopicSpec } from '../../../core/ports.ts';
-import { releaseProblem } from './broker-version.ts';
+import { type BrokerCall, releaseOf, releaseProblem } from './broker-version.ts';
 import { type Attempt, errorFromAdmin, hasBrokerCode } from './kafka-errors.ts';
 import { adminSettings, type KafkaConnection } from './kafka-settings.ts';
 import type { ObservedTopic, ObservedTopics, TopicStep, WantedTopic } from './topic-plan.ts';
@@ -50,12 +50,17 @@ export class KafkaAdmin {
   readonly #settings: AdminOptions;
   readonly #admin: Admin;
   readonly #brokers: readonly string[];
-  #release: Promise<void> | null = null;
+  #calls: Promise<readonly BrokerCall[]> | null = null;
 
   constructor(connection: KafkaConnection, requestMsMax: number) {
     this.#settings = adminSettings(connection, requestMsMax);
     this.#admin = new Admin(this.#settings);
     this.#brokers = connection.brokers;
+  }
+
+  /** The brokers' release, as far as they tell. */
+  async release(): Promise<string> {
+    return releaseOf(await this.#checkRelease());
   }
 
   /** What is there of the topics; those that are not are left out. */
@@ -328,16 +333,17 @@ export class KafkaAdmin {
     );
   }
 
-  /** Asks once whether the brokers are new enough. */
-  async #checkRelease(): Promise<void> {
-    this.#release ??= this.#ask('list its calls', admin => admin.listApis()).then(calls => {
+  /** What the brokers take, asked for once. Throws where they are too old. */
+  async #checkRelease(): Promise<readonly BrokerCall[]> {
+    this.#calls ??= this.#ask('list its calls', admin => admin.listApis()).then(calls => {
       const problem = releaseProblem(this.#brokers, calls);
       if (problem !== null) throw problem;
+      return calls;
     });
     try {
-      await this.#release;
+      return await this.#calls;
     } catch (error) {
-      this.#release = null;
+      this.#calls = null;
       throw error;
     }
   }

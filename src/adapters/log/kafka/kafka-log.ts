@@ -85,7 +85,12 @@ function countersTopicOf({ environment }: KafkaLogOptions): string {
   return fullTopic(environment, COUNTERS_TOPIC);
 }
 
-function transactionalIdOf({ environment, role, instance }: KafkaLogOptions): string {
+/** The transactional id of a process. */
+export function transactionalIdOf({
+  environment,
+  role,
+  instance,
+}: Pick<KafkaLogOptions, 'environment' | 'role' | 'instance'>): string {
   return `${environment}.${role}.${instance}`;
 }
 
