@@ -11,6 +11,8 @@ export type NativeSettings = Readonly<
 /** An error of the native client: a negative code is its own, a positive one the broker's. */
 export interface NativeError extends Error {
   readonly code: number;
+  /** True where a transaction has failed in the client, before it asked the brokers to commit it. */
+  readonly isTxnRequiresAbort?: boolean;
 }
 
 /** A partition, with the offset where there is one to name. */

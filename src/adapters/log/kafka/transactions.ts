@@ -175,10 +175,12 @@ export class Transactions {
   }
 
   /**
-   * One transaction; false where it was aborted, so that it can be made again. The brokers refuse to abort what they
-   * have committed, so an abort that succeeded settles what became of it, also where the commit was asked for.
+   * One transaction; false where it was aborted, so that it can be made again. Once the commit was asked for, only
+   * the client's word that it never asked the brokers leads to an abort; and those refuse to abort what they have
+   * committed.
    */
   async #attempt(producer: NativeProducer, { appends, parts, isLast }: Prepared): Promise<boolean> {
+    let isAsked = false;
     try {
       await called(callback => producer.beginTransaction(callback));
       await this.#produce(producer, appends);
@@ -193,13 +195,12 @@ export class Transactions {
         throw new MillraceError('ERR_LOG_FENCED', 'partitions went to another member during the transaction');
       }
       failpoint('kafka.beforeCommit');
+      isAsked = true;
       await called(callback => producer.commitTransaction(CALL_MS_MAX, callback));
       return true;
     } catch (error) {
-      const isAborted = await called(callback => producer.abortTransaction(ABORT_MS_MAX, callback)).then(
-        () => true,
-        () => false,
-      );
+      const isOpen = isAsked && (error as NativeError).isTxnRequiresAbort !== true;
+      const isAborted = !isOpen && (await abort(producer));
       if (!isAborted || !isAbortable(error) || isLast || isCut(parts)) throw this.#fail(error, appends);
       const { message, code } = error as NativeError;
       this.#options.logger.debug({ why: message, nativeCode: code }, 'transaction made again');
@@ -291,6 +292,14 @@ export class Transactions {
  */
 function isAbortable(error: unknown): boolean {
   return REGROUPING.includes((error as Partial<NativeError>).code ?? 0);
+}
+
+/** Aborts what is open; false where it is not known to be aborted. */
+function abort(producer: NativeProducer): Promise<boolean> {
+  return called(callback => producer.abortTransaction(ABORT_MS_MAX, callback)).then(
+    () => true,
+    () => false,
+  );
 }
 
 function isCut(parts: readonly GroupPart[]): boolean {
