@@ -1,6 +1,7 @@
 import { assert, MillraceError } from '../../../core/errors.ts';
 import type {
   Commit,
+  CommitDraft,
   CommitResult,
   Consumer,
   GroupOffset,
@@ -18,6 +19,7 @@ import type { CounterRecord, ProgressRow } from './counter-record.ts';
 import { GroupConsumer } from './group-consumer.ts';
 import { GroupOffsets } from './group-offsets.ts';
 import { type KafkaAdmin, openKafkaAdmin } from './kafka-admin.ts';
+import { DraftBlocks, KafkaDraft } from './kafka-draft.ts';
 import type { KafkaConnection } from './kafka-settings.ts';
 import { type GroupRead, LogSurvey } from './log-survey.ts';
 import { loadNativeClient, type NativeClient } from './native-client.ts';
@@ -113,6 +115,7 @@ class KafkaLog implements ServedLog {
   readonly #reader: PartitionReader;
   readonly #health: BrokerHealth;
   readonly #members = new Map<string, GroupConsumer>();
+  readonly #blocks = new DraftBlocks();
   /** Groups that this process left with work open: what it still commits for them is stale. */
   readonly #left = new Set<string>();
   #isClosed = false;
@@ -176,6 +179,14 @@ class KafkaLog implements ServedLog {
     await this.#transactions.run({ commit: { appends, counters }, parts: () => this.#partsOf(offsets) });
     this.#survey.forget();
     return { baseOffsets: appends.map(() => -1), position: 0 };
+  }
+
+  draft(): CommitDraft {
+    return new KafkaDraft({
+      blocks: this.#blocks,
+      checkPartition: (topic, partition) => this.#topics.checkPartition(topic, partition),
+      commit: commit => this.commit(commit),
+    });
   }
 
   async consume(group: string, topics: readonly string[], signal?: AbortSignal): Promise<Consumer> {
