@@ -16,7 +16,12 @@ import {
 import type { GroupConsumer } from './group-consumer.ts';
 import { brokerCode, errorFromNative, NATIVE } from './kafka-errors.ts';
 import { produceRecord } from './kafka-record.ts';
-import { type KafkaConnection, producerSettings, TRANSACTION_MS_MAX } from './kafka-settings.ts';
+import {
+  type KafkaConnection,
+  producerSettings,
+  TRANSACTION_MS_MAX,
+  TRANSACTION_SETTINGS,
+} from './kafka-settings.ts';
 import {
   called,
   type NativeClient,
@@ -263,8 +268,8 @@ export class Transactions {
     const producer = new client.Producer(
       {
         ...producerSettings(connection),
+        ...TRANSACTION_SETTINGS,
         'transactional.id': transactionalId,
-        'transaction.timeout.ms': TRANSACTION_MS_MAX,
       },
       {},
     );
