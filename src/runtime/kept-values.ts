@@ -17,35 +17,29 @@ const KEPT_MAX = 16;
  * values are never changed: it is handed out again. Holds at most 16 texts of 2 KiB.
  */
 export class KeptValues {
+  /** The one used last comes first. */
   readonly #kept: Kept[] = [];
-  #last = 0;
-  #oldest = 0;
 
   /** What the bytes at `at` begin with; undefined where it was not read lately. */
   find(bytes: Uint8Array, at: number): Kept | undefined {
     const kept = this.#kept;
-    const count = kept.length;
-    for (let turn = 0; turn < count; turn++) {
-      // What follows upon one value mostly is it again, or what followed upon it before.
-      const index = (this.#last + turn) % count;
-      const one = kept[index]!;
-      if (!isAt(one.text, bytes, at)) continue;
-      this.#last = index;
-      return one;
-    }
-    return undefined;
+    const index = kept.findIndex(({ text }) => isAt(text, bytes, at));
+    if (index === -1) return undefined;
+    const found = kept[index]!;
+    for (let i = index; i > 0; i--) kept[i] = kept[i - 1]!;
+    kept[0] = found;
+    return found;
   }
 
   /**
-   * Keeps a value in place of the oldest.
+   * Keeps a value in place of the one unused longest.
    * @param text  of an object or a text: no other text begins with it. Copied
    * @param depth  containers within each other, 0 for a text
    */
   keep(text: Uint8Array, value: Json, depth: number): void {
     if (text.length > TEXT_BYTES_MAX) return;
-    this.#kept[this.#oldest] = { text: Buffer.from(text), value, depth };
-    this.#last = this.#oldest;
-    this.#oldest = (this.#oldest + 1) % KEPT_MAX;
+    if (this.#kept.length === KEPT_MAX) this.#kept.pop();
+    this.#kept.unshift({ text: Buffer.from(text), value, depth });
   }
 }
 
@@ -55,10 +49,11 @@ const CALL_BYTES_MIN = 32;
 function isAt(text: Buffer, bytes: Uint8Array, at: number): boolean {
   const { length } = text;
   const end = at + length;
-  const middle = length >> 1;
-  // Two bytes tell most others apart.
-  if (bytes[end - 1] !== text[length - 1] || bytes[at + middle] !== text[middle]) return false;
-  if (length >= CALL_BYTES_MIN) return end <= bytes.length && text.compare(bytes, at, end) === 0;
+  if (bytes[end - 1] !== text[length - 1] || end > bytes.length) return false;
+  // A few bytes tell most others apart.
+  const step = (length >> 3) + 1;
+  for (let i = 0; i < length; i += step) if (bytes[at + i] !== text[i]) return false;
+  if (length >= CALL_BYTES_MIN) return text.compare(bytes, at, end) === 0;
   for (let i = 0; i < length; i++) if (bytes[at + i] !== text[i]) return false;
   return true;
 }

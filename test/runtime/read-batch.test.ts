@@ -131,6 +131,9 @@ describe('readBatch', () => {
     ]) {
       assert.equal(readBatch(Buffer.from(text)), undefined, text);
     }
+    assertSame(
+      Buffer.from('{"events":[{"edata":{"a":{"c":1,"c":2},"2":2,"1":1,"a":null,"ä":3,"__proto__":4}}]}'),
+    );
     for (const text of ['{"events":{}}', '{}', ' { "events" : [ { } ] } ', '{"\\u0065vents":[{"a":null}]}']) {
       assertSame(Buffer.from(text));
     }
