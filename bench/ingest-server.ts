@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { loadConfig } from '../src/config/load.ts';
 import { createLogger } from '../src/observability/logger.ts';
+import { draftOn } from '../src/runtime/list-draft.ts';
 import { createIngest } from '../src/services/ingest/ingest.ts';
 import { createIngestMeter } from '../src/services/ingest/meter.ts';
 import { openBenchLog } from './bench-log.ts';
@@ -20,7 +21,9 @@ const log = await openBenchLog(process.argv[2]!, { topic, config, logger });
 const ingest = createIngest({
   config,
   append: async record => {
-    await log.commit({ appends: [{ topic, partition: 0, records: [record] }] });
+    const draft = draftOn(log);
+    draft.writer(topic, 0).add(record, record.value);
+    await draft.commit({});
   },
   admission: () => log.admission(),
   nowMs: Date.now,

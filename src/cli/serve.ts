@@ -4,11 +4,12 @@ import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
 import type { ComponentDocument } from '../core/documents.ts';
 import { partitionOf } from '../core/partition.ts';
-import type { NewRecord } from '../core/record.ts';
 import { fullTopic } from '../core/topics.ts';
 import { armFailpoint } from '../observability/failpoint.ts';
+import { draftOn } from '../runtime/list-draft.ts';
 import { createIngest } from '../services/ingest/ingest.ts';
 import { createIngestMeter } from '../services/ingest/meter.ts';
+import type { StampedRecord } from '../services/ingest/stamp-batch.ts';
 import { type ConsoleFiles, readConsole } from '../services/query/console-files.ts';
 import type { OperationsApi } from '../services/query/operations-api.ts';
 import { createServer } from '../services/query/server.ts';
@@ -156,9 +157,11 @@ function readConsoleIn(directory: string | undefined): ConsoleFiles | undefined 
   return directory === undefined ? undefined : readConsole(directory);
 }
 
-async function appendBatch({ log }: Pipeline, topic: string, record: NewRecord): Promise<void> {
+async function appendBatch({ log }: Pipeline, topic: string, record: StampedRecord): Promise<void> {
   const partition = partitionOf(Buffer.from(record.key ?? ''), log.partitionCount(topic));
-  await log.commit({ appends: [{ topic, partition, records: [record] }] });
+  const draft = draftOn(log);
+  draft.writer(topic, partition).add(record, record.value);
+  await draft.commit({});
 }
 
 /** Aborted by the first SIGTERM or SIGINT. */

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { MillraceError } from '../../src/core/errors.ts';
 import { type Batch, parseBatch } from '../../src/services/ingest/parse-batch.ts';
-import { type Stamp, stampBatch } from '../../src/services/ingest/stamp-batch.ts';
+import { type Stamp, stampBatch, valueBytes } from '../../src/services/ingest/stamp-batch.ts';
+import { storedValue } from './stored-value.ts';
 
 const NOW_MS = 1_764_000_000_123;
 const STAMP: Stamp = {
@@ -23,7 +24,10 @@ function aBatch(text: string): Batch {
 }
 
 function stamped(text: string, stamp: Stamp = STAMP): string {
-  return Buffer.from(stampBatch(aBatch(text), stamp).value).toString();
+  const record = stampBatch(aBatch(text), stamp);
+  const value = storedValue(record);
+  assert.equal(valueBytes(record.value), value.length);
+  return value.toString();
 }
 
 const ADDED =

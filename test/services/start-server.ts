@@ -11,8 +11,10 @@ import type { JsonObject } from '../../src/core/event.ts';
 import type { NewRecord } from '../../src/core/record.ts';
 import { createIngest } from '../../src/services/ingest/ingest.ts';
 import { createIngestMeter, type IngestMeter } from '../../src/services/ingest/meter.ts';
+import type { StampedRecord } from '../../src/services/ingest/stamp-batch.ts';
 import type { ConsoleFiles } from '../../src/services/query/console-files.ts';
 import { createServer, type RunningServer } from '../../src/services/query/server.ts';
+import { storedValue } from './stored-value.ts';
 
 /** The operator token of test servers. */
 export const TOKEN = 'operator-token';
@@ -34,7 +36,7 @@ export interface World {
   readonly bugs: unknown[];
   status: StatusDocument;
   admission: MillraceError | null;
-  append: (record: NewRecord) => Promise<void>;
+  append: (record: StampedRecord) => Promise<void>;
 }
 
 /** A running server and what it stands on; closed by `await using`. */
@@ -152,7 +154,7 @@ function createWorld(): World {
     bugs: [],
     admission: null,
     append: async record => {
-      records.push(record);
+      records.push({ ...record, value: storedValue(record) });
     },
     status: {
       state: 'serving',

@@ -5,6 +5,7 @@ import { HEADER } from '../../src/core/headers.ts';
 import type { NewRecord } from '../../src/core/record.ts';
 import { parseBatch } from '../../src/services/ingest/parse-batch.ts';
 import { stampBatch } from '../../src/services/ingest/stamp-batch.ts';
+import { storedValue } from '../services/stored-value.ts';
 
 /**
  * What an event must become: `good` once and a duplicate after that, `dropped` likewise (or dropped again where
@@ -132,7 +133,7 @@ export class Device {
 export function recordOf(body: Body, nowMs: number): NewRecord {
   const batch = parseBatch(body.bytes, { depthMax: 40, eventsMax: 1000 });
   assert.ok(!(batch instanceof Error), 'the simulated bodies are readable');
-  return stampBatch(batch, {
+  const record = stampBatch(batch, {
     did: body.device,
     channel: undefined,
     pid: undefined,
@@ -140,6 +141,7 @@ export function recordOf(body: Body, nowMs: number): NewRecord {
     dataset: 'sb-telemetry',
     newMid: () => assert.fail('every simulated batch has a mid'),
   });
+  return { ...record, value: storedValue(record) };
 }
 
 /** A record that an operator produced and nobody can read. */

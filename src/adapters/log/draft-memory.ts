@@ -1,6 +1,6 @@
 /** Bytes that are kept for later drafts, at most. */
 const FREE_BYTES_MAX = 16 * 1024 * 1024;
-const BUFFER_BYTES_MIN = 64 * 1024;
+const BUFFER_BYTES_MIN = 4 * 1024;
 
 /**
  * The memory that drafts of one thread are encoded in. It is shared with the log's owner and used again: memory
@@ -10,8 +10,14 @@ export class DraftMemory {
   /** Shortest first. */
   readonly #free: Buffer<SharedArrayBuffer>[] = [];
   #freeBytes = 0;
+  readonly #isEven: boolean;
   /** Bytes that the last draft took for a partition. */
   readonly #lastBytes = new Map<string, number>();
+
+  /** `isEven`: drafts of a partition resemble each other; else none is expected to be as large as the one before. */
+  constructor({ isEven }: { readonly isEven: boolean }) {
+    this.#isEven = isEven;
+  }
 
   /** The shortest free piece of at least so many bytes, else a new one; its contents are anything. */
   take(bytes: number): Buffer<SharedArrayBuffer> {
@@ -35,7 +41,7 @@ export class DraftMemory {
 
   /** Bytes that a draft will want for a partition, going by the one before, with room for a record more. */
   expected(place: string): number {
-    const lastBytes = this.#lastBytes.get(place) ?? 0;
+    const lastBytes = this.#isEven ? (this.#lastBytes.get(place) ?? 0) : 0;
     return lastBytes + lastBytes / 8;
   }
 

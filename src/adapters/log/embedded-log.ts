@@ -90,7 +90,8 @@ class FileLog implements EmbeddedLog {
   readonly #admission: Admission;
   readonly #checkpointer: Checkpointer;
   readonly #view: JournalView;
-  readonly #memory = new DraftMemory();
+  /** Drafts of this thread are batches as clients send them: the next one may be a thousandth of the last. */
+  readonly #memory = new DraftMemory({ isEven: false });
   readonly #consumers = new Set<Consumer>();
   readonly #ports = new Set<MessagePort>();
   /** Surveys of segments in which a read met damage, by their base. */

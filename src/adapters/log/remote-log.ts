@@ -53,7 +53,7 @@ class RemoteLog implements JournaledLog {
   readonly #positions: SharedPositions;
   readonly #view: JournalView;
   readonly #queueBytesMax: number;
-  readonly #memory = new DraftMemory();
+  readonly #memory = new DraftMemory({ isEven: true });
   readonly #awaited = new Map<number, Awaited>();
   readonly #consumers = new Set<Consumer>();
   #nextId = 1;

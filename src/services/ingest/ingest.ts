@@ -3,7 +3,6 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { performance } from 'node:perf_hooks';
 import type { Config } from '../../config/options.ts';
 import { MillraceError } from '../../core/errors.ts';
-import type { NewRecord } from '../../core/record.ts';
 import { bearerOf, createTokenCheck, type TokenCheck } from './bearer.ts';
 import { envelopeOf, RETRY_AFTER_S } from './envelope.ts';
 import { encodingOf, inflateBody } from './inflate.ts';
@@ -11,13 +10,16 @@ import { isJsonType } from './media-type.ts';
 import { countLatency, type IngestMeter } from './meter.ts';
 import { parseBatch } from './parse-batch.ts';
 import { type BodyLimits, type BodyMemory, readBody } from './read-body.ts';
-import { stampBatch } from './stamp-batch.ts';
+import { type StampedRecord, stampBatch, valueBytes } from './stamp-batch.ts';
 
 /** What ingest is made with. */
 export interface IngestOptions {
   readonly config: Config;
-  /** Resolves when the record is durable; rejects with an `unavailable` error, nothing kept. */
-  append(record: NewRecord): Promise<void>;
+  /**
+   * Resolves when the record is durable; rejects with an `unavailable` error, nothing kept. What the value lies in is
+   * read before the call returns, and not after.
+   */
+  append(record: StampedRecord): Promise<void>;
   /** Why nothing can be taken in now, else null. Asked before a body is read. */
   admission(): MillraceError | null;
   /** Server clock, epoch ms UTC. */
@@ -193,7 +195,7 @@ async function store(
   }
   meter.accepted++;
   meter.events += batch.eventCount;
-  meter.storedBytes += record.value.length;
+  meter.storedBytes += valueBytes(record.value);
   return null;
 }
 

@@ -1,6 +1,6 @@
 import { assert } from '../../core/errors.ts';
 import { type JsonObject, textAt } from '../../core/event.ts';
-import type { NewRecord } from '../../core/record.ts';
+import type { NewRecord, ValueText } from '../../core/record.ts';
 import { BYTE, endOfText } from './json-bytes.ts';
 import type { Batch } from './parse-batch.ts';
 
@@ -18,6 +18,16 @@ export interface Stamp {
   newMid(): string;
 }
 
+/** The record of a batch. Its value is in two pieces, the first of them where the body lies: the log copies it once. */
+export interface StampedRecord extends Omit<NewRecord, 'value'> {
+  readonly value: ValueText;
+}
+
+/** Bytes of the value as stored. */
+export function valueBytes({ from, to, tail }: ValueText): number {
+  return to - from + (typeof tail === 'string' ? Buffer.byteLength(tail) : tail.byteLength);
+}
+
 /**
  * The record of a batch: the client's own bytes with the stamp's members spliced in before the closing brace,
  * on one line. Numbers and texts stay byte for byte as sent (1e400 would else become null); a top-level member
@@ -25,9 +35,9 @@ export interface Stamp {
  * client's `id` stays: the original's newest release overwrites it, which breaks readers of it.
  *
  * A `mid` or `dataset` that is not a non-empty text counts as absent. The key is the device header, else
- * `params.did`, else the batch's mid.
+ * `params.did`, else the batch's mid. Line breaks of the batch's text become spaces where they are.
  */
-export function stampBatch(batch: Batch, stamp: Stamp): NewRecord {
+export function stampBatch(batch: Batch, stamp: Stamp): StampedRecord {
   const mid = textAt(batch.value, 'mid') ?? stamp.newMid();
   const wanted: JsonObject = {
     did: stamp.did || undefined,
@@ -41,7 +51,7 @@ export function stampBatch(batch: Batch, stamp: Stamp): NewRecord {
     key: stamp.did || textAt(batch.value, 'params', 'did') || mid,
     timeMs: stamp.nowMs,
     headers: {},
-    value: toOneLine(withMembers(batch, wanted)),
+    value: withMembers({ ...batch, text: toOneLine(batch.text) }, wanted),
   };
 }
 
@@ -49,9 +59,9 @@ export function stampBatch(batch: Batch, stamp: Stamp): NewRecord {
  * The object's text with members set; undefined ones are left alone, as are those that have the value already.
  * @param batch   text and value of the same JSON object, which has at least one member not in `wanted`
  * @param wanted  scalar values
- * @returns       new memory
+ * @returns       the text of the batch but for its end, then the members and that end
  */
-function withMembers(batch: Pick<Batch, 'text' | 'value'>, wanted: JsonObject): Buffer {
+function withMembers(batch: Pick<Batch, 'text' | 'value'>, wanted: JsonObject): ValueText {
   const replaced = new Set<string>();
   let added = '';
   for (const [name, value] of Object.entries(wanted)) {
@@ -63,7 +73,7 @@ function withMembers(batch: Pick<Batch, 'text' | 'value'>, wanted: JsonObject): 
   const text = replaced.size === 0 ? batch.text : cutMembers(batch.text, replaced);
   // The text is one JSON object, so its last brace is the one that closes it.
   const closeAt = text.lastIndexOf(BYTE.closeObject);
-  return Buffer.concat([text.subarray(0, closeAt), Buffer.from(added), text.subarray(closeAt)]);
+  return { head: text, from: 0, to: closeAt, tail: added + text.toString('latin1', closeAt) };
 }
 
 /** Removes every top-level member of the names, with its comma; at least one member must remain. */
