@@ -156,8 +156,19 @@ async function probeLatency(millrace: Millrace, untilMs: number): Promise<readon
       await sleep(PROBE_POLL_MS);
     }
     const acceptedMs = performance.now();
-    while ((await millrace.fetch(`/v1/trace/bench-${first}`)).status !== 200) {
-      if (performance.now() - acceptedMs > PROBE_MS_MAX) throw new Error(`bench-${first} was not found`);
+    for (;;) {
+      const answer = await millrace.fetch(`/v1/trace/bench-${first}`);
+      if (answer.status === 200) break;
+      if (performance.now() - acceptedMs > PROBE_MS_MAX) {
+        const { topics } = await get<TopicsDocument>(millrace, '/v1/topics');
+        const behind = topics.flatMap(({ topic, groups }) =>
+          groups.map(({ group, lag }) => [topic, group, lag]),
+        );
+        throw new Error(
+          `bench-${first} was not found: ${answer.status} ${await answer.text()}; behind: ${JSON.stringify(behind)}`,
+        );
+      }
+      await answer.arrayBuffer();
       await sleep(PROBE_POLL_MS);
     }
     latenciesMs.push(performance.now() - acceptedMs);
