@@ -70,7 +70,7 @@ export async function run(): Promise<readonly Figure[]> {
         ...(load.isGzip ? { goal: { atMost: 10 } } : {}),
       },
       { name: `${load.name}: p99 at half load`, value: half.p99Ms, unit: 'ms', goal: { atMost: 20 } },
-      { name: `${load.name}: p99 of the durable floor at its half`, value: floorHalf.p99Ms, unit: 'ms' },
+      { name: `${load.name}: floor's p99 at its half`, value: floorHalf.p99Ms, unit: 'ms' },
       { name: `${load.name}: p99 to the floor's`, value: half.p99Ms / floorHalf.p99Ms, unit: 'ratio' },
     );
   }
