@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openKafkaAdmin } from '../../src/adapters/log/kafka/kafka-admin.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../../src/adapters/log/kafka/kafka-log.ts';
 import type { KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
@@ -7,16 +8,22 @@ import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-pla
 import type { ServedLog } from '../../src/core/ports.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import { createLogger } from '../../src/observability/logger.ts';
-import { startServers } from '../servers/servers.ts';
+import { bringUpServers } from '../servers/bring-up.ts';
+import { startServers, type TestServers } from '../servers/servers.ts';
 
 const BROKERS = 'MILLRACE_TEST_KAFKA';
 const CLIENT = 'MILLRACE_TEST_KAFKA_CLIENT';
+/** The name of its process. */
+const BROKER = 'kafka-1';
+
+let context: TestServers['context'] | undefined;
 
 /** Starts a broker for the test file, and tells the processes that it starts: they use the same. */
 async function findKafka(): Promise<string | false> {
   if (process.env[BROKERS] !== undefined) return false;
   const kafka = await startServers(['kafka']);
   if ('skip' in kafka) return kafka.skip;
+  context = kafka.context;
   process.env[BROKERS] = kafka.config['kafka.brokers'].join(',');
   process.env[CLIENT] = kafka.config['kafka.clientFolder'];
   return false;
@@ -37,6 +44,17 @@ export const CONNECTION: KafkaConnection = {
   username: '',
   password: '',
 };
+
+/** Process id of the broker, in the process that started it. */
+export async function brokerPid(): Promise<number> {
+  return (await context!.host.process(BROKER)).pid!;
+}
+
+/** Waits for the end of the broker that was killed, and starts it again with what it had. */
+export async function restartBroker(): Promise<void> {
+  while ((await context!.host.process(BROKER)).state === 'running') await sleep(20);
+  await bringUpServers(context!);
+}
 
 /** An environment that no other test has; its topics stay on the broker, which is the tests' alone. */
 export function freshEnvironment(): string {

@@ -28,6 +28,8 @@ export interface CounterFeedOptions {
 
 /** How long {@link CounterFeed.complete} waits: by then the brokers have ended what a dead process left open. */
 const COMPLETE_MS_MAX = 2 * TRANSACTION_MS_MAX + 5_000;
+const HANGING_REMEDY =
+  'Look for the process that holds it; if none does: kafka-transactions.sh find-hanging, then abort.';
 const READ_RECORDS = 500;
 const LOOK_MS = 1_000;
 /** How long it reads where nobody waits, and rests in between: what is left to read stays little. */
@@ -118,7 +120,7 @@ export class CounterFeed {
     this.#checkOpen();
     const why = `a transaction has been open for ${COMPLETE_MS_MAX} ms`;
     const brokers = this.#options.connection.brokers.join(', ');
-    throw new MillraceError('ERR_STORE_UNAVAILABLE', `${brokers}: ${why}`);
+    throw new MillraceError('ERR_STORE_UNAVAILABLE', `${brokers}: ${why}`, { remedy: HANGING_REMEDY });
   }
 
   async close(): Promise<void> {
