@@ -14,6 +14,8 @@ import { readAll, recordOf, textOf } from './open-log.ts';
 const PARTITIONS = 4;
 const WORKERS = 2;
 const WORKER = new URL('kafka-copy-worker.ts', import.meta.url).pathname;
+const LEAVER = new URL('kafka-leave-worker.ts', import.meta.url).pathname;
+const LEAVE_MS_MAX = 30_000;
 const FAULTS = 8;
 /** Long enough to be in the midst of it; the group waits for longer. */
 const JOIN_FOR_MS = 1_000;
@@ -183,6 +185,17 @@ describe('log on Kafka: crashes', { skip: SKIP }, () => {
     // Who gave up can join as anybody.
     await (await log.consume(group, topics)).close();
   });
+
+  for (const ms of [0, 20, 200]) {
+    it(`lets a process end by itself that gives up joining after ${ms} ms`, async test => {
+      const environment = freshEnvironment();
+      await createTopics(environment, { alpha: 2, beta: 1 });
+      const child = spawn(process.execPath, [LEAVER, environment, `${ms}`], { stdio: 'ignore' });
+      test.after(() => child.kill('SIGKILL'));
+      const ended = await Promise.race([once(child, 'exit'), sleep(LEAVE_MS_MAX, 'runs on')]);
+      assert.deepEqual(ended, [0, null]);
+    });
+  }
 
   it('refuses the work of a process that slept while another one took its place', async test => {
     const environment = freshEnvironment();

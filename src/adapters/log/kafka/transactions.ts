@@ -283,8 +283,14 @@ export class Transactions {
       const doing = `begin transactions as transactional id ${transactionalId}`;
       throw errorFromNative(error as NativeError, { brokers, doing });
     }
-    // Only now: what the predecessor had committed is in the topic, and what it left open never will be.
-    await feed.complete();
+    try {
+      // Only now: what the predecessor had committed is in the topic, and what it left open never will be.
+      await feed.complete();
+    } catch (error) {
+      // A handle that is left connected keeps the process up.
+      await disconnectHandle(producer);
+      throw error;
+    }
     this.#record = feed.recordOf(transactionalId) ?? emptyCounterRecord();
     return producer;
   }
