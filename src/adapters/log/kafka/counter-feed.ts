@@ -32,23 +32,16 @@ const HANGING_REMEDY =
   'Look for the process that holds it; if none does: kafka-transactions.sh find-hanging, then abort.';
 const READ_RECORDS = 500;
 const LOOK_MS = 1_000;
-/** How long it reads where nobody waits, and rests in between: what is left to read stays little. */
-const READ_MS = 500;
-const REST_MS = 5_000;
 
 /**
  * Follows the topic of counters in the background, committed records only, and keeps the last one of each
  * process. The topic has one partition, so what is known at any time is a prefix of all transactions in the order
  * in which they began to be committed: a reader's transaction is never known without those that it had read from.
- *
- * Where nobody waits it mostly rests: each process fetched twenty times a second, and a fetch that brings nothing
- * costs the brokers as much as one that does.
  */
 export class CounterFeed {
   readonly #options: CounterFeedOptions;
   readonly #native: NativeConsumer;
   readonly #ready = new ReadySignal();
-  readonly #wanted = new ReadySignal();
   readonly #last = new Map<string, Buffer>();
   #waiters: { readonly position: number; end(isKnown: boolean): void }[] = [];
   #position = -1;
@@ -110,7 +103,6 @@ export class CounterFeed {
         },
       };
       this.#waiters.push(waiter);
-      this.#wanted.set();
     });
   }
 
@@ -126,20 +118,14 @@ export class CounterFeed {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#ready.set();
-    this.#wanted.set();
     for (const waiter of this.#waiters.splice(0)) waiter.end(false);
     await this.#reading;
     await disconnectHandle(this.#native);
   }
 
   async #read(): Promise<void> {
-    let restAtMs = performance.now() + READ_MS;
     // Ends when it is closed: each round waits for a signal where there is nothing to read.
     while (!this.#isClosed) {
-      if (this.#waiters.length === 0 && performance.now() >= restAtMs) {
-        await this.#rest();
-        restAtMs = performance.now() + READ_MS;
-      }
       this.#ready.clear();
       const messages = await consumeReady(this.#native, READ_RECORDS);
       if (messages instanceof Error) {
@@ -153,15 +139,6 @@ export class CounterFeed {
       }
       if (messages.length === 0) await this.#ready.wait(LOOK_MS);
     }
-  }
-
-  /** Fetches nothing for a while, or until somebody waits. Going on begins after the last record. */
-  async #rest(): Promise<void> {
-    const place = { topic: this.#options.topic, partition: 0 };
-    this.#wanted.clear();
-    this.#native.pause([place]);
-    await this.#wanted.wait(REST_MS);
-    this.#native.resume([place]);
   }
 
   #reach(position: number): void {

@@ -89,9 +89,6 @@ export interface NativeConsumer extends NativeHandle {
   unassign(): unknown;
   incrementalAssign(partitions: readonly NativePosition[]): unknown;
   incrementalUnassign(partitions: readonly NativePosition[]): unknown;
-  /** Neither fetches nor hands out records of the partitions until `resume`, which goes on after the last one. */
-  pause(partitions: readonly NativePosition[]): unknown;
-  resume(partitions: readonly NativePosition[]): unknown;
   /** True from the moment the group has given this member's partitions to others. */
   assignmentLost(): boolean;
   setDefaultConsumeTimeout(timeoutMs: number): void;
