@@ -31,8 +31,6 @@ export interface RedisState extends StateStore {
 const SEEN_ELSEWHERE: Sighting = { source: null, expiresAtMs: Number.POSITIVE_INFINITY };
 /** Longer keys are kept as their digest: a sender does not decide how much memory a mark takes. */
 const KEY_LENGTH_MAX = 512;
-/** Keys that the script looks at with one call: a call for each key cost a third of the script. */
-const PIECE_KEYS = 1_000;
 
 /**
  * Sets all the marks, or none: where a key is held by another value than the one expected, it answers the indexes
@@ -46,42 +44,26 @@ local databases = tonumber(ARGV[2])
 local base = 2 + 2 * databases
 local expected = {}
 for i = base + #KEYS + 1, #ARGV, 2 do expected[tonumber(ARGV[i])] = ARGV[i + 1] end
--- Of each piece of a database's keys, the first and the last: Lua passes no more arguments than 8,000 to a call.
-local function pieces(visit)
+local function each(visit)
   local at = 0
   for d = 1, databases do
     redis.call('SELECT', ARGV[1 + 2 * d])
-    local last = at + tonumber(ARGV[2 + 2 * d])
-    while at < last do
-      local to = math.min(at + ${PIECE_KEYS}, last)
-      visit(at + 1, to)
-      at = to
+    for _ = 1, tonumber(ARGV[2 + 2 * d]) do
+      at = at + 1
+      visit(at)
     end
   end
 end
 local held = {}
-pieces(function(from, to)
-  local values = redis.call('MGET', unpack(KEYS, from, to))
-  local found = 0
-  for at = from, to do
-    local value = values[at - from + 1]
-    if value then
-      found = found + 1
-      if value ~= expected[at] then
-        held[#held + 1] = at
-        held[#held + 1] = value
-      end
-    end
-  end
-  -- MGET says of a key that holds no text that there is none: GET refuses it, before anything is changed.
-  if found < redis.call('EXISTS', unpack(KEYS, from, to)) then
-    for at = from, to do redis.call('GET', KEYS[at]) end
+each(function(at)
+  local value = redis.call('GET', KEYS[at])
+  if value and value ~= expected[at] then
+    held[#held + 1] = at
+    held[#held + 1] = value
   end
 end)
 if #held == 0 then
-  pieces(function(from, to)
-    for at = from, to do redis.call('SET', KEYS[at], ARGV[base + at], 'PX', ARGV[1]) end
-  end)
+  each(function(at) redis.call('SET', KEYS[at], ARGV[base + at], 'PX', ARGV[1]) end)
 end
 return held`);
 
