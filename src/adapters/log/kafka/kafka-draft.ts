@@ -89,7 +89,9 @@ export class KafkaDraft implements CommitDraft {
   #write({ head, from, to, tail }: ValueText): Buffer {
     const bytesMax = to - from + tail.length * (typeof tail === 'string' ? UNIT_BYTES_MAX : 1);
     if (bytesMax > this.#block.length - this.#at) {
-      this.#block = this.#options.blocks.take(bytesMax);
+      // A draft of one record, as of each request to ingest, does not hold a block for it.
+      const isFirst = this.#block.length === 0;
+      this.#block = isFirst ? Buffer.allocUnsafeSlow(bytesMax) : this.#options.blocks.take(bytesMax);
       this.#used.push(this.#block);
       this.#at = 0;
     }
