@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -5,7 +6,8 @@ import { openKafkaAdmin } from '../../src/adapters/log/kafka/kafka-admin.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../../src/adapters/log/kafka/kafka-log.ts';
 import type { KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
 import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-plan.ts';
-import type { ServedLog } from '../../src/core/ports.ts';
+import type { Consumer, ServedLog } from '../../src/core/ports.ts';
+import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { bringUpServers } from '../servers/bring-up.ts';
@@ -54,6 +56,24 @@ export async function brokerPid(): Promise<number> {
 export async function restartBroker(): Promise<void> {
   while ((await context!.host.process(BROKER)).state === 'running') await sleep(20);
   await bringUpServers(context!);
+}
+
+/** What the tests poll by. */
+export const POLL = { recordsMax: 100, bytesMax: 1_000_000, waitMsMax: 100 } as const;
+
+/** Polls until so many records came; fails where they do not within the time. */
+export async function pollAtLeast(
+  consumer: Consumer,
+  count: number,
+  waitMsMax = 30_000,
+): Promise<readonly LogRecord[]> {
+  const records: LogRecord[] = [];
+  const deadlineMs = performance.now() + waitMsMax;
+  while (records.length < count) {
+    assert.ok(performance.now() < deadlineMs, `${count} records come, not ${records.length}`);
+    records.push(...(await consumer.poll(POLL)));
+  }
+  return records;
 }
 
 /** An environment that no other test has; its topics stay on the broker, which is the tests' alone. */

@@ -4,10 +4,9 @@ import { pino } from 'pino';
 import type { Consumer, GroupOffset, ServedLog } from '../../src/core/ports.ts';
 import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
-import { createTopics, freshEnvironment, openTestLog, SKIP } from './kafka-fixture.ts';
+import { createTopics, freshEnvironment, openTestLog, POLL, pollAtLeast, SKIP } from './kafka-fixture.ts';
 import { recordOf, textOf } from './open-log.ts';
 
-const POLL = { recordsMax: 100, bytesMax: 1_000_000, waitMsMax: 100 } as const;
 const FENCED = { code: 'ERR_LOG_FENCED' };
 const WAIT_MS_MAX = 30_000;
 const JOINS = 5;
@@ -34,17 +33,6 @@ function offsetsAfter(records: readonly LogRecord[]): readonly GroupOffset[] {
     ends.set(partition, { group: 'g', topic, partition, offset: offset + 1 });
   }
   return [...ends.values()];
-}
-
-/** Polls until so many records came. */
-async function pollAtLeast(consumer: Consumer, count: number): Promise<readonly LogRecord[]> {
-  const records: LogRecord[] = [];
-  const deadlineMs = performance.now() + WAIT_MS_MAX;
-  while (records.length < count) {
-    assert.ok(performance.now() < deadlineMs, `${count} records come, not ${records.length}`);
-    records.push(...(await consumer.poll(POLL)));
-  }
-  return records;
 }
 
 /** Polls one member, which takes part in rebalances by it, until another's promise settles. */

@@ -7,7 +7,6 @@ import { called, loadNativeClient } from '../../src/adapters/log/kafka/native-cl
 import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
 import { COUNTERS_TOPIC } from '../../src/adapters/log/kafka/topic-plan.ts';
 import type { Consumer, ServedLog } from '../../src/core/ports.ts';
-import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import {
   CLIENT_PATH,
@@ -16,6 +15,7 @@ import {
   freshEnvironment,
   kafkaLogOptions,
   openTestLog,
+  pollAtLeast,
   SKIP,
 } from './kafka-fixture.ts';
 import { recordOf } from './open-log.ts';
@@ -23,7 +23,6 @@ import { recordOf } from './open-log.ts';
 const CALL_MS_MAX = 30_000;
 /** How long the other process holds its transaction open: what does not wait for it has gone on by then. */
 const HELD_MS = 3_000;
-const POLL = { recordsMax: 100, bytesMax: 1_000_000, waitMsMax: 100 } as const;
 
 /** Holds a transaction open as another process would, its counters written; answers what ends it. */
 async function holdTransaction(test: TestContext, environment: string): Promise<() => Promise<void>> {
@@ -72,8 +71,7 @@ describe('log on Kafka: sums of a process beside an open transaction of another'
       await log.commit({ appends: [{ topic: alpha, partition: 0, records }] });
     };
     const pass = async (log: ServedLog, member: Consumer) => {
-      const records: LogRecord[] = [];
-      while (records.length < 10) records.push(...(await member.poll(POLL)));
+      const records = await pollAtLeast(member, 10);
       const offset = records.at(-1)!.offset + 1;
       await log.commit({ appends: [], offsets: [{ group: 'g', topic: alpha, partition: 0, offset }] });
     };

@@ -64,7 +64,7 @@ export function findRootArrays(
       }
       if (depth === 2) commas = -1;
     } else {
-      at = byte === QUOTE ? endOfText(json, at) : endOfScalar(json, at);
+      at = byte === QUOTE ? endOfString(json, at) : endOfScalar(json, at);
     }
     // A value, or what an empty container holds, ended at `at`. Ends: each turn closes a container.
     for (;;) {
@@ -96,12 +96,12 @@ function skipSpace(json: Uint8Array, start: number): number {
 /** Where the value of the member begins whose name begins at `at`. */
 function startOfMember(json: Uint8Array, at: number): number {
   if (json[at] !== QUOTE) return NOWHERE;
-  const colonAt = skipSpace(json, endOfText(json, at));
+  const colonAt = skipSpace(json, endOfString(json, at));
   return json[colonAt] === COLON ? skipSpace(json, colonAt + 1) : NOWHERE;
 }
 
-/** Where the text ends whose first quote lies at `start`. */
-function endOfText(json: Uint8Array, start: number): number {
+/** The byte after the string whose first quote lies at `start`, where it is one by the grammar. */
+function endOfString(json: Uint8Array, start: number): number {
   let at = start + 1;
   // Ends: each turn passes an escape, or returns.
   for (;;) {
