@@ -15,15 +15,17 @@ import { startServers, type TestServers } from '../servers/servers.ts';
 
 const BROKERS = 'MILLRACE_TEST_KAFKA';
 const CLIENT = 'MILLRACE_TEST_KAFKA_CLIENT';
-/** The name of its process. */
-const BROKER = 'kafka-1';
+/** How many brokers are started: one, or as many as a test file asks for before it imports this. */
+const NODES = Number(process.env['MILLRACE_TEST_KAFKA_NODES'] ?? 1);
+/** A topic of three brokers outlives one of them. */
+const [REPLICATION, MIN_INSYNC] = NODES >= 3 ? [3, 2] : [1, 1];
 
 let context: TestServers['context'] | undefined;
 
 /** Starts a broker for the test file, and tells the processes that it starts: they use the same. */
 async function findKafka(): Promise<string | false> {
   if (process.env[BROKERS] !== undefined) return false;
-  const kafka = await startServers(['kafka']);
+  const kafka = await startServers(['kafka'], { 'kafka.nodes': NODES });
   if ('skip' in kafka) return kafka.skip;
   context = kafka.context;
   process.env[BROKERS] = kafka.config['kafka.brokers'].join(',');
@@ -37,7 +39,7 @@ export const SKIP: string | false = await findKafka();
 /** Folder of the native client's package. */
 export const CLIENT_PATH = process.env[CLIENT] ?? '';
 
-/** The broker of the tests. */
+/** The brokers of the tests. */
 export const CONNECTION: KafkaConnection = {
   brokers: process.env[BROKERS]?.split(',') ?? [],
   tls: false,
@@ -47,14 +49,14 @@ export const CONNECTION: KafkaConnection = {
   password: '',
 };
 
-/** Process id of the broker, in the process that started it. */
-export async function brokerPid(): Promise<number> {
-  return (await context!.host.process(BROKER)).pid!;
+/** Process id of a broker, counted from 1, in the process that started it. */
+export async function brokerPid(node = 1): Promise<number> {
+  return (await context!.host.process(`kafka-${node}`)).pid!;
 }
 
 /** Waits for the end of the broker that was killed, and starts it again with what it had. */
-export async function restartBroker(): Promise<void> {
-  while ((await context!.host.process(BROKER)).state === 'running') await sleep(20);
+export async function restartBroker(node = 1): Promise<void> {
+  while ((await context!.host.process(`kafka-${node}`)).state === 'running') await sleep(20);
   await bringUpServers(context!);
 }
 
@@ -94,8 +96,8 @@ export async function createTopics(
       stored: Object.keys(topics),
       internal: [],
       partitions: 1,
-      replication: 1,
-      minInsync: 1,
+      replication: REPLICATION,
+      minInsync: MIN_INSYNC,
       retentionMs: 3_600_000,
       recordBytesMax: 8 * 1024 * 1024,
     }).map(topic => {
@@ -123,7 +125,7 @@ export function kafkaLogOptions(
     plainTopics: [],
     groups: [],
     unmovedGroups: [],
-    minInsync: 1,
+    minInsync: MIN_INSYNC,
     requestMsMax: 5_000,
     queueBytesMax: 64 * 1024 * 1024,
     logger: createLogger(process.env['MILLRACE_TEST_LOG'] ?? 'silent', 'test'),

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { afterEach, describe, it, type TestContext } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addPartitionsToTxnV1, Connection, endTxnV1, initProducerIdV2 } from '@platformatic/kafka';
 import { hasBrokerCode } from '../../src/adapters/log/kafka/kafka-errors.ts';
 import { producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
-import { called, loadNativeClient, type NativeProducer } from '../../src/adapters/log/kafka/native-client.ts';
+import { called, loadNativeClient } from '../../src/adapters/log/kafka/native-client.ts';
 import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
-import type { ServedLog } from '../../src/core/ports.ts';
-import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import {
   brokerPid,
@@ -16,85 +14,26 @@ import {
   createTopics,
   freshEnvironment,
   kafkaLogOptions,
-  openTestLog,
-  POLL,
   pollAtLeast,
-  restartBroker,
   SKIP,
 } from './kafka-fixture.ts';
-import { readSoon, recordOf, textOf } from './open-log.ts';
+import {
+  assertCopiedOnce,
+  copy,
+  FENCED,
+  filled,
+  forgetNextCommit,
+  onNextCommit,
+  RECORDS,
+  WAIT_MS_MAX,
+} from './settled-copies.ts';
 
-const FENCED = { code: 'ERR_LOG_FENCED' };
-const RECORDS = 20;
-const WAIT_MS_MAX = 60_000;
 /** The protocol's numbers: the transaction's state forbids it; it is still being ended. */
 const INVALID_STATE = 48;
 const CONCURRENT = 51;
-/** The call of the client that is waylaid: all producers of the process share it. */
-const prototype =
-  SKIP === false ? (loadNativeClient(CLIENT_PATH).Producer.prototype as NativeProducer) : null;
-const commitTransaction = prototype?.commitTransaction;
-
-/** Has something happen as the next commit is asked for, before the client hears of it. */
-function onNextCommit(act: () => void): void {
-  prototype!.commitTransaction = function (this: NativeProducer, timeoutMs, callback) {
-    prototype!.commitTransaction = commitTransaction!;
-    act();
-    commitTransaction!.call(this, timeoutMs, callback);
-  };
-}
-
-function copy(log: ServedLog, environment: string, records: readonly LogRecord[]) {
-  const { topic, partition, offset } = records.at(-1)!;
-  const copies = records.map(record => recordOf(textOf(record)));
-  return log.commit({
-    appends: [{ topic: fullTopic(environment, 'beta'), partition: 0, records: copies }],
-    offsets: [{ group: 'g', topic, partition, offset: offset + 1 }],
-    counters: { 'copy.received': records.length },
-  });
-}
-
-/** An environment with a log, and numbered records in the one partition of `alpha`. */
-async function filled(test: TestContext) {
-  const environment = freshEnvironment();
-  await createTopics(environment, { alpha: 1, beta: 1 });
-  const alpha = fullTopic(environment, 'alpha');
-  const open = () => openTestLog(test, environment, { plainTopics: [alpha] });
-  const log = await open();
-  const records = Array.from({ length: RECORDS }, (_, i) => recordOf(`${i}`));
-  await log.commit({ appends: [{ topic: alpha, partition: 0, records }] });
-  return { environment, alpha, log, open };
-}
-
-/** A successor does what is left; then each record must have been copied and counted once. */
-async function assertCopiedOnce(
-  { environment, alpha }: { readonly environment: string; readonly alpha: string },
-  successor: ServedLog,
-): Promise<void> {
-  const consumer = await successor.consume('g', [alpha]);
-  const deadlineMs = performance.now() + WAIT_MS_MAX;
-  // Once: it is caught up where nothing more comes.
-  while (!consumer.isCaughtUp()) {
-    assert.ok(performance.now() < deadlineMs, 'the successor catches up');
-    const records = await consumer.poll(POLL);
-    if (records.length > 0) await copy(successor, environment, records);
-  }
-  await consumer.close();
-  const wanted = Array.from({ length: RECORDS }, (_, i) => `${i}`);
-  const copies = await readSoon(successor, fullTopic(environment, 'beta'), 0, RECORDS);
-  assert.deepEqual(copies.map(textOf), wanted);
-  const { counters, offsets } = await successor.describe();
-  assert.equal(counters['copy.received'], RECORDS);
-  assert.deepEqual(
-    offsets.map(({ offset, passed }) => ({ offset, passed })),
-    [{ offset: RECORDS, passed: RECORDS }],
-  );
-}
 
 describe('log on Kafka: a commit that may have happened is not made again', { skip: SKIP }, () => {
-  afterEach(() => {
-    prototype!.commitTransaction = commitTransaction!;
-  });
+  afterEach(forgetNextCommit);
 
   it('by a process whose commit has no answer', async test => {
     const { environment, alpha, log, open } = await filled(test);
@@ -106,18 +45,6 @@ describe('log on Kafka: a commit that may have happened is not made again', { sk
     await assert.rejects(copy(log, environment, records), FENCED);
     process.kill(pid, 'SIGCONT');
     await assert.rejects(copy(log, environment, records), FENCED);
-    await log.close();
-    await assertCopiedOnce({ environment, alpha }, await open());
-  });
-
-  it('by a process whose broker is killed as it asks', async test => {
-    const { environment, alpha, log, open } = await filled(test);
-    const records = await pollAtLeast(await log.consume('g', [alpha]), RECORDS, WAIT_MS_MAX);
-    const pid = await brokerPid();
-    onNextCommit(() => process.kill(pid, 'SIGKILL'));
-    const committed = copy(log, environment, records);
-    // The client goes on with a broker that has come back in time, so either end is right; the copies tell.
-    await Promise.all([restartBroker(), committed.catch(error => assert.equal(error.code, FENCED.code))]);
     await log.close();
     await assertCopiedOnce({ environment, alpha }, await open());
   });
