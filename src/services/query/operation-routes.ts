@@ -6,6 +6,7 @@ import { type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
 const BODY_BYTES_MAX = 64 * 1024;
 const PATHS_MAX = 64;
 const RECEIPTS_MAX = 1000;
+const RUN_LINES = { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' } as const;
 const PATHS = {
   path: { type: 'string', description: 'Paths as the command line takes them, comma list; none: all.' },
 } as const;
@@ -90,7 +91,7 @@ function runRoutes(there: () => OperationsApi): readonly ApiRoute[] {
       summary: 'Runs operations with what they need; answers line by line as it goes on.',
       access: 'operator',
       body: { type: 'application/json', schema: 'RunRequest', bytesMax: BODY_BYTES_MAX },
-      answer: { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' },
+      answer: RUN_LINES,
       run: async (_context, { body }) => ({ type: NDJSON, body: await there().run(requestOf(body)) }),
     },
     {
@@ -99,7 +100,7 @@ function runRoutes(there: () => OperationsApi): readonly ApiRoute[] {
       summary: 'Takes one operation back, where nothing that serves uses it; answers line by line, as a run.',
       access: 'operator',
       body: { type: 'application/json', schema: 'UndoRequest', bytesMax: BODY_BYTES_MAX },
-      answer: { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' },
+      answer: RUN_LINES,
       run: async (_context, { body }) => ({ type: NDJSON, body: await there().undo(undoRequestOf(body)) }),
     },
     {
@@ -116,7 +117,7 @@ function runRoutes(there: () => OperationsApi): readonly ApiRoute[] {
       summary: 'Answers the lines of that run from the first on, and goes on until it ends.',
       access: 'operator',
       isEndless: true,
-      answer: { type: NDJSON, schema: 'RunLine', description: 'Events, then the summary.' },
+      answer: RUN_LINES,
       run: async () => ({ type: NDJSON, body: there().log() }),
     },
     {
