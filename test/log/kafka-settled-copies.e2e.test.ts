@@ -13,8 +13,7 @@ import {
   WAIT_MS_MAX,
 } from './settled-copies.ts';
 
-// A broker alone that is killed as it is asked may leave the transaction open for good, which is its own defect
-// (docs/decisions/0007-kafka-log.md): nothing is lost or doubled then, but nothing goes on either.
+// One alone: kafka-settled-alone.
 describe('log on three brokers: a commit that may have happened is not made again', { skip: SKIP }, () => {
   afterEach(forgetNextCommit);
 

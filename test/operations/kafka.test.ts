@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import type { MemoryHost } from '../../src/adapters/host/memory-host.ts';
 import type { Config } from '../../src/config/options.ts';
 import kafka39 from '../../src/operations/provision/kafka-3.9.2.lock.json' with { type: 'json' };
 import kafka43 from '../../src/operations/provision/kafka-4.3.1.lock.json' with { type: 'json' };
@@ -131,6 +132,82 @@ test('one broker that was killed is one to start', async () => {
     host.changes.filter(change => change.startsWith('start')),
     ['start kafka-3'],
   );
+});
+
+/** Stops a broker as `kafka-killed.ts` tells it: a clean stop leaves a file that a kill does not. */
+async function end(host: MemoryHost, id: number, isClean: boolean): Promise<void> {
+  const data = join(FOLDER, `data-${id}`);
+  await host.makeFolder(join(data, '__cluster_metadata-0'), { mode: 0o700 });
+  await host.put(join(data, '__cluster_metadata-0/quorum-state'), '{}', { mode: 0o600 });
+  if (isClean) await host.put(join(data, '.kafka_cleanshutdown'), '{}', { mode: 0o600 });
+  host.kill(`kafka-${id}`);
+  host.answers.delete(BASE + id - 1);
+}
+
+/** Answers as a controller: with a code of the protocol for each time it is asked; the ids it was to forget. */
+function controllerOn(host: MemoryHost, port: number, codes: readonly number[]): number[] {
+  const asked: number[] = [];
+  const isFree = host.isPortFree.bind(host);
+  host.isPortFree = async number => number === port || (await isFree(number));
+  host.answers.set(port, request => {
+    assert.deepEqual(
+      [request.readInt16BE(4), request.readInt16BE(6)],
+      [64, 0],
+      'UnregisterBroker, version 0',
+    );
+    const code = codes[asked.push(request.readInt32BE(request.length - 5)) - 1] ?? 0;
+    return Buffer.from([0, 0, 0, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0, code >> 8, code & 255, 0, 0]);
+  });
+  return asked;
+}
+
+const NOT_CONTROLLER = 41;
+const NOT_REGISTERED = 102;
+
+test('the registration of a killed broker alone ends before it starts', async () => {
+  const { host, context } = kafkaHost();
+  await applyAll(context);
+  await end(host, 1, false);
+  const asked = controllerOn(host, BASE + 3, [NOT_CONTROLLER, NOT_REGISTERED]);
+  host.changes.length = 0;
+  await applyAll(context);
+  assert.deepEqual(asked, [1, 1], 'again until the controller is the active one');
+  const changes = host.changes.filter(change => change.includes('kafka-1'));
+  assert.deepEqual(changes, [
+    'stop kafka-1',
+    `put ${join(FOLDER, 'kafka-1-controller.properties')}`,
+    'start kafka-1',
+    'stop kafka-1',
+    'start kafka-1',
+  ]);
+  assert.deepEqual(await due(context), []);
+});
+
+test('of brokers that are all down those that were killed are forgotten, not the one that stopped', async () => {
+  const { host, context } = kafkaHost({ 'kafka.nodes': 3 });
+  await applyAll(context);
+  for (const id of [1, 2, 3]) await end(host, id, id === 2);
+  const asked = controllerOn(host, BASE + 4, []);
+  await applyAll(context);
+  assert.deepEqual(asked, [1, 3]);
+});
+
+test('a killed broker beside one that runs is left to the cluster', async () => {
+  const { host, context } = kafkaHost({ 'kafka.nodes': 3 });
+  await applyAll(context);
+  await end(host, 1, false);
+  const asked = controllerOn(host, BASE + 3, []);
+  await applyAll(context);
+  assert.deepEqual(asked, []);
+});
+
+test('a broker that was stopped starts at once', async () => {
+  const { host, context } = kafkaHost();
+  await applyAll(context);
+  await end(host, 1, true);
+  const asked = controllerOn(host, BASE + 3, []);
+  await applyAll(context);
+  assert.deepEqual(asked, []);
 });
 
 test('an edit by hand is shown and put back', async () => {

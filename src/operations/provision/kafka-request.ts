@@ -10,35 +10,63 @@ export interface ClusterAnswer {
 
 const METADATA = 3;
 /** The oldest version that Kafka 3.9 and 4.3 both answer; nothing in it is tagged or compact. */
-const VERSION = 4;
+const METADATA_VERSION = 4;
+const UNREGISTER_BROKER = 64;
 const CLIENT = 'millrace';
 const ANSWER_MS_MAX = 5_000;
+/** Codes of the protocol. */
+const NONE = 0;
+const BROKER_ID_NOT_REGISTERED = 102;
 
 /** Asks a broker on a loopback port for its cluster, through Kafka's own protocol. Throws while it cannot say. */
 export async function askBroker(host: Host, port: number): Promise<ClusterAnswer> {
-  const reply = await host.ask(port, metadataRequest(), {
+  // An empty list of topics, and none are to be created.
+  const body = Buffer.alloc(5);
+  return ask(host, port, { key: METADATA, version: METADATA_VERSION, body, read: readMetadata });
+}
+
+/**
+ * Has the active controller, asked on a loopback port, forget a broker: its partitions have no leader from then on.
+ * Resolves once that is durable, also where the broker is not registered. Throws ERR_NOT_READY while the node is not
+ * the active controller.
+ */
+export async function unregisterBroker(host: Host, port: number, id: number): Promise<void> {
+  // Version 0 ends its header and its body with a count of tagged fields: none.
+  const body = Buffer.alloc(6);
+  body.writeInt32BE(id, 1);
+  // After length, correlation, tags and throttle time.
+  const read = (reply: Buffer) => reply.readInt16BE(13);
+  const code = await ask(host, port, { key: UNREGISTER_BROKER, version: 0, body, read });
+  if (code === NONE || code === BROKER_ID_NOT_REGISTERED) return;
+  throw new MillraceError('ERR_NOT_READY', `the controller on port ${port} answers with code ${code}`);
+}
+
+interface Request<T> {
+  readonly key: number;
+  readonly version: number;
+  /** What follows the client's name: of a flexible version from the header's tags on. */
+  readonly body: Buffer;
+  /** Reads a whole reply, its length first; running past the end throws. */
+  readonly read: (reply: Buffer) => T;
+}
+
+/** Sends a request: length, header (key, version, correlation, client), body. */
+async function ask<T>(host: Host, port: number, { key, version, body, read }: Request<T>): Promise<T> {
+  const header = Buffer.alloc(14);
+  header.writeInt32BE(10 + CLIENT.length + body.length, 0);
+  header.writeInt16BE(key, 4);
+  header.writeInt16BE(version, 6);
+  header.writeInt32BE(1, 8);
+  header.writeInt16BE(CLIENT.length, 12);
+  const reply = await host.ask(port, Buffer.concat([header, Buffer.from(CLIENT), body]), {
     timeoutMs: ANSWER_MS_MAX,
     isWhole: bytes => bytes.length >= 4 && bytes.length >= 4 + Buffer.from(bytes).readInt32BE(),
   });
   try {
-    return readMetadata(Buffer.from(reply));
+    return read(Buffer.from(reply));
   } catch (cause) {
     throw new MillraceError('ERR_NOT_READY', `port ${port} does not answer as Kafka does`, { cause });
   }
-}
-
-/** A request for the cluster and no topic: length, header (key, version, correlation, client), body. */
-function metadataRequest(): Buffer {
-  const header = Buffer.alloc(10);
-  header.writeInt16BE(METADATA, 0);
-  header.writeInt16BE(VERSION, 2);
-  header.writeInt32BE(1, 4);
-  header.writeInt16BE(CLIENT.length, 8);
-  // An empty list of topics, and none are to be created.
-  const body = Buffer.concat([header, Buffer.from(CLIENT), Buffer.alloc(5)]);
-  const length = Buffer.alloc(4);
-  length.writeInt32BE(body.length);
-  return Buffer.concat([length, body]);
 }
 
 /** Reads what the protocol puts in this order; running past the end throws. */

@@ -6,7 +6,8 @@ import type { StepContext } from '../../core/operation.ts';
 import { javaPart } from './java.ts';
 import kafka39 from './kafka-3.9.2.lock.json' with { type: 'json' };
 import kafka43 from './kafka-4.3.1.lock.json' with { type: 'json' };
-import { brokerText, LOG_FILE_PROPERTY, LOG4J_TEXT, LOG4J2_TEXT } from './kafka-config.ts';
+import { brokerText, controllerText, LOG_FILE_PROPERTY, LOG4J_TEXT, LOG4J2_TEXT } from './kafka-config.ts';
+import { endRegistrations } from './kafka-killed.ts';
 import { askBroker } from './kafka-request.ts';
 import { filePart, folderPart, type ManagedFile, readText } from './managed-file.ts';
 import { jarFolder, jarsPart } from './maven-jars.ts';
@@ -23,6 +24,8 @@ interface Broker {
   readonly data: string;
   readonly settings: ManagedFile;
   readonly process: ServerProcess;
+  /** The same as a controller alone, where it has one (KRaft). */
+  readonly controller: ServerProcess;
 }
 
 /** What the brokers of an environment have in common. */
@@ -78,7 +81,7 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
         {
           // A JVM that starts takes a core; a controller alone waits for the majority of them.
           startsMax: cpuCount => Math.max(cpuCount, Math.floor(brokers.length / 2) + 1),
-          ...(isKraft ? {} : { mayStart: sessionsEnded }),
+          mayStart: isKraft ? (step, started) => endRegistrations(step, brokers, started) : sessionsEnded,
         },
       ),
     ],
@@ -117,27 +120,40 @@ function describeCluster({ place, config }: ServerContext): Cluster {
     const data = join(folder, `data-${id}`);
     const ownLogFile = join(folder, `${name}.log`);
     const generation = isKraft ? { kraft: { voters, controllerPort: controllerPort(id) } } : { zookeeper };
+    const keys = { id, nodeCount, port, data, ...generation };
     const settings: ManagedFile = {
       step: `config-${id}`,
       what: `write the configuration of ${name}`,
       path: join(folder, `${name}.properties`),
       rights: { mode: 0o600 },
-      content: async () => brokerText({ id, nodeCount, port, data, ...generation }),
+      content: async () => brokerText(keys),
     };
+    const controllerSettings: ManagedFile = {
+      ...settings,
+      path: join(folder, `${name}-controller.properties`),
+      content: async () => controllerText(keys),
+    };
+    const specOf = (read: ManagedFile): ServerProcess['spec'] => ({
+      name,
+      argv: brokerArgv(jars, logging, { settings: read, ownLogFile }),
+      cwd: folder,
+      logFile: join(folder, `${name}.out`),
+      ownLogFile,
+      stopSignal: 'SIGTERM',
+      stopMsMax: STOP_MS_MAX,
+    });
+    const controllerPorts = isKraft ? [controllerPort(id)] : [];
     const process: ServerProcess = {
-      spec: {
-        name,
-        argv: brokerArgv(jars, logging, { settings, ownLogFile }),
-        cwd: folder,
-        logFile: join(folder, `${name}.out`),
-        ownLogFile,
-        stopSignal: 'SIGTERM',
-        stopMsMax: STOP_MS_MAX,
-      },
+      spec: specOf(settings),
       files: [settings, logging],
-      ports: isKraft ? [port, controllerPort(id)] : [port],
+      ports: [port, ...controllerPorts],
     };
-    return { id, name, port, data, settings, process };
+    const controller = {
+      spec: specOf(controllerSettings),
+      files: [controllerSettings],
+      ports: controllerPorts,
+    };
+    return { id, name, port, data, settings, process, controller };
   });
   return { folder, isKraft, jars, logging, brokers };
 }

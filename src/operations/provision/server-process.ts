@@ -65,7 +65,8 @@ export function processPart(
   };
 }
 
-async function startProcess(
+/** Starts a process of ours once its ports are free; resolves when it runs, not when it is ready. */
+export async function startProcess(
   { host, progress }: StepContext,
   { spec, files, ports }: ServerProcess,
 ): Promise<void> {
