@@ -136,13 +136,15 @@ class FileLog implements EmbeddedLog {
   }
 
   async start(appendable: boolean): Promise<void> {
-    const { segmentBytes, queueBytesMax, nowMs = Date.now } = this.#options;
+    const { segmentBytes, freeBytesMin, queueBytesMax, nowMs = Date.now } = this.#options;
     this.#writer = await JournalWriter.open({
+      directory: this.#paths.directory,
       journal: this.#paths.journal,
       index: this.#index,
       positions: this.#positions,
       appendable,
       segmentBytes,
+      freeBytesMin,
       queueBytesMax,
       nowMs,
       onFrame: (bytes, opensSegment) => {

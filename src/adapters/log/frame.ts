@@ -138,9 +138,14 @@ export function framePieces(parts: FrameParts): readonly Uint8Array[] {
 
 /** Bytes of the header that starts with `bytes`; undefined where no frame of this address does. */
 export function headerBytesOf(bytes: Buffer, address: number): number | undefined {
+  return addressOf(bytes) === address ? bytes.readUInt32LE(4) : undefined;
+}
+
+/** The address of the frame that starts with `bytes`; undefined where none does. */
+export function addressOf(bytes: Buffer): number | undefined {
   if (bytes.length < FIXED_BYTES || bytes.readUInt32LE(0) !== MAGIC) return undefined;
   if (bytes.readUInt32LE(FIXED_CRC_AT) !== crc32(bytes.subarray(0, FIXED_CRC_AT))) return undefined;
-  return bytes.readBigUInt64LE(16) === BigInt(address) ? bytes.readUInt32LE(4) : undefined;
+  return Number(bytes.readBigUInt64LE(16));
 }
 
 /** Reads a header from its bytes, whose fixed part {@link headerBytesOf} found right; null where the rest is not. */

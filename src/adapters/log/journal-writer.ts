@@ -7,9 +7,15 @@ import { type FrameMeta, framePieces, type Snapshot } from './frame.ts';
 import { removeFile, segmentPath, syncDirectory, writeError } from './journal-files.ts';
 import type { LogIndex } from './log-index.ts';
 import type { SharedPositions } from './shared-positions.ts';
+import { SpareSegment } from './spare-segment.ts';
 
 /** Commits are merged into one frame up to this many bytes; a single commit may be larger. */
 const FRAME_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * Bytes after which a segment that grows is worth leaving for a spare one: a log that is hardly written to needs none,
+ * and its directory stays small.
+ */
+const GROWN_BYTES_MAX = 1024 * 1024;
 
 /** Records of one partition, encoded where they were made. */
 export interface EncodedAppend {
@@ -29,12 +35,14 @@ export interface EncodedCommit {
 
 /** What the writer is made with. */
 export interface WriterOptions {
+  readonly directory: string;
   readonly journal: string;
   readonly index: LogIndex;
   readonly positions: SharedPositions;
   /** Whether the last segment may be written to. */
   readonly appendable: boolean;
   readonly segmentBytes: number;
+  readonly freeBytesMin: number;
   readonly queueBytesMax: number;
   nowMs(): number;
   /** Called after each frame that became durable, with its size; `closed` where it closed a segment before. */
@@ -69,12 +77,21 @@ export class JournalWriter {
   readonly #queue: Waiting[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | null = null;
+  readonly #spare: SpareSegment;
   #file: FileHandle | null = null;
   #base = 0;
+  /** Whether the file was a spare: it is longer than what was written to it. */
+  #isFilled = false;
+  /** Address from which on a spare is made for the file's successor. */
+  #spareFrom = Number.MAX_SAFE_INTEGER;
+  /** The file before, as long as it is being closed. */
+  #leaving: Promise<void> = Promise.resolve();
   #closed = false;
 
   private constructor(options: WriterOptions) {
+    const { directory, journal, segmentBytes, freeBytesMin } = options;
     this.#options = options;
+    this.#spare = new SpareSegment({ directory, journal, bytes: segmentBytes, freeBytesMin });
   }
 
   static async open(options: WriterOptions): Promise<JournalWriter> {
@@ -83,6 +100,7 @@ export class JournalWriter {
     if (options.appendable && last !== undefined) {
       writer.#file = await open(segmentPath(options.journal, last.base), 'r+');
       writer.#base = last.base;
+      writer.#planSpare();
     }
     // A last segment that may not be written to is read as a closed one.
     options.positions.setActiveBase(writer.#file === null ? options.index.address : writer.#base);
@@ -112,8 +130,9 @@ export class JournalWriter {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running;
-    await this.#file?.close();
-    this.#file = null;
+    this.#leave();
+    await this.#leaving;
+    await this.#spare.close();
   }
 
   async #run(): Promise<void> {
@@ -147,9 +166,10 @@ export class JournalWriter {
     const { index, segmentBytes, nowMs } = this.#options;
     const planned = planSections(batch, index);
     const bytes = batch.reduce((sum, waiting) => sum + waiting.bytes, 0);
-    const isFull =
-      this.#file !== null && index.address > this.#base && index.address - this.#base + bytes > segmentBytes;
-    if (this.#file === null || isFull) await this.#openSegment();
+    const isFull = index.address - this.#base + bytes > segmentBytes;
+    const isGrown = this.#spare.isReady && !this.#isFilled;
+    const isLeft = index.address > this.#base && (isFull || isGrown);
+    if (this.#file === null || isLeft) await this.#openSegment();
 
     const opensSegment = index.address === this.#base;
     const meta = mergeMeta(batch, opensSegment ? index.snapshot() : null);
@@ -165,6 +185,7 @@ export class JournalWriter {
     for (const { topic } of sections) this.#options.positions.setTopicEnd(topic, end);
     this.#options.positions.setEnd(end);
     this.#options.onFrame(frameBytes, opensSegment);
+    if (end >= this.#spareFrom) this.#prepareSpare();
     return planned.baseOffsets.map(baseOffsets => ({ baseOffsets, position: end }));
   }
 
@@ -200,6 +221,7 @@ export class JournalWriter {
   async #abandon(position: number): Promise<void> {
     const file = this.#file!;
     this.#file = null;
+    this.#isFilled = false;
     await cutBack(file, position);
     // What closing says of a file that failed is known already.
     await file.close().catch(() => undefined);
@@ -212,15 +234,13 @@ export class JournalWriter {
   }
 
   async #openSegment(): Promise<void> {
-    const { index, journal, positions } = this.#options;
-    await this.#file?.close();
-    this.#file = null;
-    const path = segmentPath(journal, index.address);
+    const { index, positions } = this.#options;
+    this.#leave();
+    const path = segmentPath(this.#options.journal, index.address);
     try {
-      // A file of this name holds nothing durable: a segment that failed before its first frame.
-      await removeFile(journal, path);
-      this.#file = await open(path, 'wx+', 0o600);
-      await syncDirectory(journal);
+      const spare = await this.#spare.take(index.address);
+      this.#file = spare ?? (await this.#createSegment(path));
+      this.#isFilled = spare !== null;
     } catch (error) {
       throw writeError(error, 'a journal segment could not be created');
     }
@@ -228,6 +248,41 @@ export class JournalWriter {
     this.#base = index.address;
     if (index.segments.at(-1)?.base !== this.#base) index.addSegment(this.#base);
     positions.setActiveBase(this.#base);
+    this.#planSpare();
+  }
+
+  async #createSegment(path: string): Promise<FileHandle> {
+    const { journal } = this.#options;
+    await this.#spare.settle();
+    // A file of this name holds nothing durable: a segment that failed before its first frame.
+    await removeFile(journal, path);
+    const file = await open(path, 'wx+', 0o600);
+    await syncDirectory(journal);
+    return file;
+  }
+
+  /** Closes the file, cut to what was written, beside what comes next: nobody reads behind the next one's base. */
+  #leave(): void {
+    const file = this.#file;
+    if (file === null) return;
+    this.#file = null;
+    const position = this.#options.index.address - this.#base;
+    const cut = this.#isFilled ? cutBack(file, position) : Promise.resolve(true);
+    // All its frames are synced: what closing says of the file changes nothing.
+    const left = cut.then(() => file.close()).catch(() => undefined);
+    this.#leaving = Promise.all([this.#leaving, left]).then(() => undefined);
+  }
+
+  /** A file that grows is left early; for one that was a spare, the next is made when half of it is used. */
+  #planSpare(): void {
+    const { index, segmentBytes } = this.#options;
+    const half = segmentBytes / 2;
+    this.#spareFrom = index.address + (this.#isFilled ? half : Math.min(half, GROWN_BYTES_MAX));
+  }
+
+  #prepareSpare(): void {
+    this.#spareFrom = Number.MAX_SAFE_INTEGER;
+    this.#spare.prepare();
   }
 }
 

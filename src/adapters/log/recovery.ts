@@ -15,6 +15,7 @@ import {
   writeError,
 } from './journal-files.ts';
 import { LogIndex } from './log-index.ts';
+import { adoptSpare } from './spare-segment.ts';
 import { surveySegment } from './survey.ts';
 import { scanTail, type Tail } from './tail-scan.ts';
 import type { TopicTable } from './topic-table.ts';
@@ -53,6 +54,7 @@ export async function preparePaths(directory: string): Promise<LogPaths> {
  * never given out again, because a sink may have passed them. See docs/decisions/0002-embedded-log.md.
  */
 export async function recoverLog(paths: LogPaths, topics: TopicTable, logger: Logger): Promise<Recovered> {
+  await adoptSpare(paths, logger);
   const checkpoint = await readCheckpoint(paths.directory);
   if (checkpoint === 'damaged') logger.warn('log checkpoint damaged, reading the whole journal');
   const index = checkpoint instanceof LogIndex ? checkpoint : new LogIndex();
@@ -138,8 +140,8 @@ async function settleTail(
   const { file } = tail;
   try {
     if (tail.isSuspect && file !== null) {
-      await setAside(paths, file, tail.validEnd);
-      index.address = tail.fileEnd;
+      await setAside(paths, file, tail);
+      index.address = tail.usedEnd;
     }
     if (isDamaged) await writeCheckpoint(paths.directory, index);
     if (file !== null) await makeDurable(paths, file, tail);
@@ -149,10 +151,11 @@ async function settleTail(
   return file !== null && index.address === tail.validEnd;
 }
 
-async function setAside(paths: LogPaths, file: SegmentFile, from: number): Promise<void> {
-  const target = join(paths.quarantine, `${String(from).padStart(20, '0')}.bytes`);
+async function setAside(paths: LogPaths, file: SegmentFile, { validEnd, usedEnd }: Tail): Promise<void> {
+  const target = join(paths.quarantine, `${String(validEnd).padStart(20, '0')}.bytes`);
   await pipeline(
-    createReadStream(file.path, { start: from - file.base }),
+    // `end` is inclusive.
+    createReadStream(file.path, { start: validEnd - file.base, end: usedEnd - file.base - 1 }),
     createWriteStream(target, { flush: true, mode: 0o600 }),
   );
   await syncDirectory(paths.quarantine);

@@ -13,6 +13,8 @@ import { RECORD_BYTES_MIN } from './record-codec.ts';
 import { SegmentWindow } from './segment-window.ts';
 import { isIntact } from './survey.ts';
 
+const ZEROS = Buffer.alloc(65_536);
+
 /** How the journal ends. */
 export interface Tail {
   /** The last segment; null where there is none that may be written to. */
@@ -21,7 +23,9 @@ export interface Tail {
   readonly validEnd: number;
   /** Address where the file ends. */
   readonly fileEnd: number;
-  /** True where what lies between the two may have been acknowledged once. */
+  /** Address where what was written to the file ends: behind it are the zeros that it was filled with beforehand. */
+  readonly usedEnd: number;
+  /** True where what lies between the frames' end and that may have been acknowledged once. */
   readonly isSuspect: boolean;
   readonly lost: readonly QuarantinedRange[];
 }
@@ -41,6 +45,7 @@ export async function scanTail(options: {
     file: null as SegmentFile | null,
     validEnd: index.address,
     fileEnd: index.address,
+    usedEnd: index.address,
     isSuspect: false,
   };
   for (const [position, file] of files.entries()) {
@@ -61,6 +66,8 @@ export async function scanTail(options: {
   return { ...tail, lost: scan.lost };
 }
 
+type SegmentEnd = Pick<Tail, 'validEnd' | 'usedEnd' | 'isSuspect'>;
+
 class TailScan {
   readonly lost: QuarantinedRange[] = [];
   readonly #index: LogIndex;
@@ -77,7 +84,7 @@ class TailScan {
     readonly window: SegmentWindow;
     readonly fileEnd: number;
     readonly isLast: boolean;
-  }): Promise<{ readonly validEnd: number; readonly isSuspect: boolean }> {
+  }): Promise<SegmentEnd> {
     const { window, fileEnd, isLast } = options;
     if (this.#index.segments.at(-1)?.base !== window.base) this.#index.addSegment(window.base);
     this.#index.address = Math.max(this.#index.address, window.base);
@@ -89,20 +96,23 @@ class TailScan {
         const torn = await tornSections(window, step.header);
         const end = address + step.header.frameBytes;
         // Only one write is on its way at a time: a torn frame with anything after it was durable once.
-        if (torn !== null && isLast && end === fileEnd) return this.#cut(address, step.header);
+        if (torn !== null && isLast && (await usedEndOf(window, end, fileEnd)) === end) {
+          return this.#cut(address, { header: step.header, usedEnd: end });
+        }
         this.#take(step.header, torn ?? []);
         address = end;
       } else if (step.to < fileEnd || !isLast) {
         this.#doubt(step.to - step.from);
         address = step.to;
       } else {
-        if (step.cut !== null) return this.#cut(address, step.cut);
-        if (await isUnacknowledged(window, address, fileEnd)) return { validEnd: address, isSuspect: false };
-        this.#doubt(fileEnd - address);
-        return { validEnd: address, isSuspect: true };
+        if (step.cut !== null) return this.#cut(address, { header: step.cut, usedEnd: fileEnd });
+        const usedEnd = await usedEndOf(window, address, fileEnd);
+        const isSuspect = !(await isUnacknowledged(window, address, usedEnd));
+        if (isSuspect) this.#doubt(usedEnd - address);
+        return { validEnd: address, usedEnd, isSuspect };
       }
     }
-    return { validEnd: address, isSuspect: false };
+    return { validEnd: address, usedEnd: address, isSuspect: false };
   }
 
   /** Moves partitions that were not seen since unreadable bytes past every offset these can have held. */
@@ -143,13 +153,16 @@ class TailScan {
     this.#doubts.clear();
   }
 
-  /** A frame that the end of the file cuts off: its offsets are known and lost, nothing else of it counts. */
-  #cut(address: number, header: FrameHeader): { readonly validEnd: number; readonly isSuspect: boolean } {
+  /** A frame of which the last bytes are missing: its offsets are known and lost, nothing else of it counts. */
+  #cut(
+    address: number,
+    { header, usedEnd }: { readonly header: FrameHeader; readonly usedEnd: number },
+  ): SegmentEnd {
     for (const { topic, partition, baseOffset, count } of header.sections) {
       this.#skipTo({ topic, partition, baseOffset: baseOffset + count });
       this.#doubts.delete(`${topic}\n${partition}`);
     }
-    return { validEnd: address, isSuspect: true };
+    return { validEnd: address, usedEnd, isSuspect: true };
   }
 
   #doubt(bytes: number): void {
@@ -186,25 +199,28 @@ async function tornSections(window: SegmentWindow, header: FrameHeader): Promise
 }
 
 /**
- * True where the bytes up to the end of the file prove that their frame was never acknowledged, so that its
- * offsets may be given out again: too few for a frame's fixed part, a header that the end of the file cuts
- * off (its lengths are right, by their CRC), or zeros, which a power cut leaves where the file had grown and
- * the bytes had not arrived. The writer acknowledges only what it has synced whole.
+ * True where the bytes that were written last prove that their frame was never acknowledged, so that its offsets may be
+ * given out again: too few for a frame's fixed part, a header that is cut off (its lengths are right, by their CRC), or
+ * none but zeros, which a power cut leaves where the bytes had not arrived. The writer acknowledges only what it has
+ * synced whole.
  */
-async function isUnacknowledged(window: SegmentWindow, address: number, fileEnd: number): Promise<boolean> {
-  if (fileEnd - address < FIXED_BYTES) return true;
-  const headerBytes = headerBytesOf(await window.view(address, FIXED_BYTES, fileEnd), address);
-  if (headerBytes !== undefined && address + headerBytes > fileEnd) return true;
-  return isZero(window, address, fileEnd);
+async function isUnacknowledged(window: SegmentWindow, address: number, usedEnd: number): Promise<boolean> {
+  if (usedEnd - address < FIXED_BYTES) return true;
+  const headerBytes = headerBytesOf(await window.view(address, FIXED_BYTES, usedEnd), address);
+  return headerBytes !== undefined && address + headerBytes > usedEnd;
 }
 
-async function isZero(window: SegmentWindow, address: number, fileEnd: number): Promise<boolean> {
-  for (let at = address; at < fileEnd; ) {
-    const view = await window.view(at, 65_536, fileEnd);
-    if (view.length === 0 || view.some(byte => byte !== 0)) return false;
+/** The address behind the last byte in `[from, fileEnd)` that is not zero; `from` where all are. */
+async function usedEndOf(window: SegmentWindow, from: number, fileEnd: number): Promise<number> {
+  let usedEnd = from;
+  for (let at = from; at < fileEnd; ) {
+    const view = await window.view(at, ZEROS.length, fileEnd);
+    if (view.length === 0) break;
+    if (!view.equals(ZEROS.subarray(0, view.length)))
+      usedEnd = at + view.findLastIndex(byte => byte !== 0) + 1;
     at += view.length;
   }
-  return true;
+  return usedEnd;
 }
 
 function placeOf(key: string): readonly [string, number] {
