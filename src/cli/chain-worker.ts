@@ -7,6 +7,9 @@ import { openChainStores } from './compose-stores.ts';
 import { openWorkerSchemas } from './worker-schemas.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
+/** Chunks that are in the jobs at once where marks lie in Redis. */
+const CHUNKS_MAX = 4;
+
 /** What the chain's worker answers. */
 export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
 
@@ -30,6 +33,9 @@ export async function startChain(setup: WorkerSetup, signal?: AbortSignal) {
     cache: stores.cache,
     limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
     logger,
+    ...(config['state.adapter'] === 'redis'
+      ? { ahead: { chunksMax: CHUNKS_MAX, ttlMs: config['dedup.ttlMs'] } }
+      : {}),
   };
   const drain = async (segment: Segment, isStored: RunnerOptions['isStored']) => {
     await (await startRunner({ ...common, segment, isStored, endsCaughtUp: true })).done;

@@ -30,3 +30,22 @@ export function isOwn(sighting: Sighting | undefined, source: Source): boolean {
 function isSameSource(a: Source, b: Source): boolean {
   return a.topic === b.topic && a.partition === b.partition && a.offset === b.offset && a.index === b.index;
 }
+
+/**
+ * What a store holds of a key once a mark is set: the mark, and behind it the one whose place it took where that had
+ * run out. The sighting itself where the event has set it before, or where it speaks of another event.
+ *
+ * @param ttlMs  how long the mark lives
+ */
+export function sightingWith(
+  sighting: Sighting | undefined,
+  { source, timeMs }: { readonly source: Source; readonly timeMs: number },
+  ttlMs: number,
+): Sighting {
+  const mark = { source, expiresAtMs: timeMs + ttlMs };
+  if (sighting === undefined) return mark;
+  if (isOwn(sighting, source) || isSeenElsewhere(sighting, source, timeMs)) return sighting;
+  if (timeMs < sighting.expiresAtMs) return mark;
+  const { source: first, expiresAtMs } = sighting;
+  return { ...mark, before: { source: first, expiresAtMs } };
+}

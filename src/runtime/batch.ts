@@ -46,7 +46,7 @@ export async function runRecords(
 
 /** Answers a job's plan from the stores: one round trip to each, side by side. */
 export async function readPlanned(
-  stores: { readonly state: StateStore; readonly cache: Pick<Cache, 'get'> },
+  stores: { readonly state: Pick<StateStore, 'seen'>; readonly cache: Pick<Cache, 'get'> },
   plan: ReadPlan,
 ): Promise<Reads> {
   if (plan.marks.length === 0 && plan.rows.length === 0) return NO_READS;

@@ -15,6 +15,7 @@ import type {
   Verdict,
 } from '../core/job.ts';
 import type { Source } from '../core/record.ts';
+import type { ChunkLane } from './chunk-lane.ts';
 import { addCounters } from './counters.ts';
 import type { Origin } from './encode.ts';
 
@@ -74,6 +75,8 @@ export interface ChainOptions {
   isStored(topic: string): boolean;
   /** Fetches everything a plan names, in one round trip. */
   read(plan: ReadPlan, batch: readonly Item[]): Promise<Reads>;
+  /** The way of this batch among others that are in the chain at once; absent where it is alone. */
+  readonly lane?: Pick<ChunkLane, 'enter' | 'leave'>;
 }
 
 /**
@@ -87,9 +90,14 @@ export async function runChain(options: ChainOptions, inputs: readonly ChainInpu
   const marks: Mark[] = [];
   const counters: Record<string, number> = {};
   let standing: readonly Standing[] = inputs.map(standingOf);
+  const { lane } = options;
   for (const [index, job] of options.jobs.entries()) {
+    if (lane !== undefined) await lane.enter(index);
     const batch = standing.filter(item => job.inputs.includes(item.topic));
-    if (batch.length === 0) continue;
+    if (batch.length === 0) {
+      lane?.leave(index, []);
+      continue;
+    }
     const reads = await options.read(job.plan(batch), batch);
     const result = processOrBisect(job, batch, reads);
     assert(result.verdicts.length === batch.length, `${job.name} answers each input once`);
@@ -97,6 +105,7 @@ export async function runChain(options: ChainOptions, inputs: readonly ChainInpu
     standing = step.replace(standing, batch, result.verdicts);
     step.count(counters, result.counters);
     for (const mark of result.marks) marks.push(mark);
+    lane?.leave(index, result.marks);
   }
   assert(standing.length === 0, 'every event of a chain ends in a topic or a drop');
   return { outputs, marks, counters };

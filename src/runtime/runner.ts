@@ -16,7 +16,8 @@ import { fullTopic } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type Pause, retryUnavailable } from './back-off.ts';
 import { readPlanned, runRecords } from './batch.ts';
-import type { ChainOutput } from './chain.ts';
+import type { ChainOutput, ChainResult } from './chain.ts';
+import { ChunkLane, DecidedMarks } from './chunk-lane.ts';
 import { addCounters } from './counters.ts';
 import { encodeEvent } from './encode.ts';
 import { draftOn } from './list-draft.ts';
@@ -34,6 +35,11 @@ export interface RunnerOptions {
   readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
   /** Bytes of records processed at once; 256 KiB where absent. */
   readonly chunkBytes?: number;
+  /**
+   * How many chunks of a batch may be on their way through the jobs at once, for stores that answer after a while;
+   * one where absent. `ttlMs` is how long a mark lives in the state store.
+   */
+  readonly ahead?: { readonly chunksMax: number; readonly ttlMs: number };
   readonly logger: Logger;
   /** How it waits for a store; by the machine's clock where absent. */
   readonly pause?: Pause;
@@ -119,46 +125,85 @@ interface Batch {
   isMarked: boolean;
 }
 
+/** A poll on its way to a batch. */
+interface Polled {
+  readonly records: readonly LogRecord[];
+  readonly signal: AbortSignal;
+  /** The commit of the batch before. */
+  readonly committing: Promise<boolean>;
+}
+
 /**
  * Processes the records of a poll chunk by chunk, and turns each chunk's outputs into bytes at once: a chunk's
- * objects die young, and the polled records' memory is done with. Marks are handed over only when the batch before
- * is durable, so that the state store never holds more than one batch that could still be lost, and before the next
- * chunk is looked at, which must see them. Undefined where it was stopped first.
+ * objects die young, and the polled records' memory is done with. Undefined where it was stopped first.
  */
-async function processBatch(
-  options: RunnerOptions,
-  poll: {
-    readonly records: readonly LogRecord[];
-    readonly signal: AbortSignal;
-    readonly committing: Promise<boolean>;
-  },
-): Promise<Batch | undefined> {
-  const { segment, environment, state, cache } = options;
-  const chain = {
-    jobs: segment.jobs,
-    inputs: segment.inputs,
-    isStored: options.isStored,
-    read: readPlanned.bind(null, { state, cache }),
-  };
-  const offsets = offsetsAfter(segment.group, poll.records);
+async function processBatch(options: RunnerOptions, polled: Polled): Promise<Batch | undefined> {
+  const offsets = offsetsAfter(options.segment.group, polled.records);
   const batch: Batch = { appends: new Appends(options), offsets, marks: [], counters: {}, isMarked: false };
-  for (const chunk of chunksOf(poll.records, options.chunkBytes ?? CHUNK_BYTES)) {
-    const processed = await retryUnavailable(options, poll.signal, async () => {
-      // Ends: each turn meets at least one key that another process marked since the turn before.
-      while (true) {
-        const result = await runRecords(chain, environment, chunk);
-        if (!(await poll.committing)) return null;
-        const marks = await state.mark(result.marks, batch.isMarked);
-        if (marks !== 'conflict') return { result, marks };
-      }
-    });
-    if (processed === undefined || processed === null) return undefined;
-    batch.isMarked = true;
-    if (processed.marks !== null) batch.marks.push(processed.marks);
-    for (const output of processed.result.outputs) batch.appends.add(output);
-    addCounters(batch.counters, processed.result.counters);
+  const chunks = [...chunksOf(polled.records, options.chunkBytes ?? CHUNK_BYTES)];
+  // Ends: each turn ends with all chunks, or meets at least one key that another process marked since the turn before.
+  while (chunks.length > 0) {
+    const isAlive = await retryUnavailable(options, polled.signal, () =>
+      processChunks(options, { polled, batch, chunks }),
+    );
+    if (isAlive !== true) return undefined;
   }
   return batch;
+}
+
+/**
+ * Takes chunks away from the front as their marks are set, while those behind are on their way through the jobs.
+ * Marks are handed over only when the batch before is durable, so that the state store never holds more than one
+ * batch that could still be lost. A conflict ends it early: what was behind has counted on the marks that it met.
+ * False where it was stopped.
+ */
+async function processChunks(
+  options: RunnerOptions,
+  { polled, batch, chunks }: { polled: Polled; batch: Batch; chunks: (readonly LogRecord[])[] },
+): Promise<boolean> {
+  const start = chunkStarter(options);
+  const chunksMax = options.ahead?.chunksMax ?? 1;
+  const running: Promise<ChainResult>[] = [];
+  try {
+    while (chunks.length > 0) {
+      while (running.length < Math.min(chunksMax, chunks.length))
+        running.push(start(chunks[running.length]!));
+      const result = await running[0]!;
+      if (!(await polled.committing)) return false;
+      const marks = await options.state.mark(result.marks, batch.isMarked);
+      if (marks === 'conflict') return true;
+      batch.isMarked = true;
+      if (marks !== null) batch.marks.push(marks);
+      for (const output of result.outputs) batch.appends.add(output);
+      addCounters(batch.counters, result.counters);
+      running.shift();
+      chunks.shift();
+    }
+    return true;
+  } finally {
+    await Promise.allSettled(running);
+  }
+}
+
+/** Starts chunk after chunk on its way through the jobs; each knows the marks of those before. */
+function chunkStarter({ segment, environment, state, cache, isStored, ahead }: RunnerOptions) {
+  const { jobs, inputs } = segment;
+  const chain = { jobs, inputs, isStored };
+  if (ahead === undefined) {
+    const read = readPlanned.bind(null, { state, cache });
+    return (chunk: readonly LogRecord[]) => runRecords({ ...chain, read }, environment, chunk);
+  }
+  const decided = new DecidedMarks(ahead.ttlMs);
+  const read = readPlanned.bind(null, { state: { seen: keys => decided.seen(state, keys) }, cache });
+  let last: ChunkLane | undefined;
+  return (chunk: readonly LogRecord[]) => {
+    const lane = new ChunkLane(jobs.length, decided, last);
+    last = lane;
+    const running = runRecords({ ...chain, read, lane }, environment, chunk);
+    // Those behind wait for it; who started it hears of a failure when it comes to it.
+    running.catch(error => lane.fail(error));
+    return running;
+  };
 }
 
 /** Consecutive records of at most so many bytes, or one that is larger. */

@@ -41,6 +41,8 @@ export interface Machine {
   /** Commits from one snapshot of the dedup state to the next. */
   readonly snapshotEvery: number;
   readonly chunkBytes: number;
+  /** Chunks in the jobs at once. */
+  readonly chunksMax: number;
   nowMs(): number;
 }
 
@@ -186,7 +188,7 @@ export class PipelineProcess {
   }
 
   #runnerOptions(): Omit<RunnerOptions, 'segment'> {
-    const { config, environment, ports, cache } = this.#machine;
+    const { config, environment, ports, cache, chunksMax } = this.#machine;
     return {
       isStored: this.layout.isStored,
       environment,
@@ -195,6 +197,7 @@ export class PipelineProcess {
       cache: ports.cache(cache),
       limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
       chunkBytes: this.#machine.chunkBytes,
+      ...(chunksMax === 1 ? {} : { ahead: { chunksMax, ttlMs: config['dedup.ttlMs'] } }),
       logger: LOGGER,
       pause: () => this.#machine.scheduler.turn('pause'),
     };

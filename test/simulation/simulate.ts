@@ -153,6 +153,8 @@ class Simulation {
       jobs: await this.#settings.jobsOf(config),
       snapshotEvery: 5,
       chunkBytes: 2_000,
+      // Stores that answer at once are not waited for: chunks then go one by one.
+      chunksMax: this.#random() < 0.5 ? 1 : 3,
       nowMs: () => this.#nowMs,
     };
   }

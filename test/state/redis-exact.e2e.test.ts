@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { openRedisState, type RedisState } from '../../src/adapters/state/redis-state.ts';
+import type { Sighting } from '../../src/core/ports.ts';
+import { sightingWith } from '../../src/core/sighting.ts';
 import { startRedis, type TestRedis, withoutRedis } from '../servers/redis.ts';
-import { TTL_MS } from './contract.ts';
-import { ask, stateOptions } from './open-redis.ts';
+import { markAt, TTL_MS } from './contract.ts';
+import { ask, openState, stateOptions } from './open-redis.ts';
 import { type ModelVerdict, SharedModel, type Step } from './shared-model.ts';
 
 const T0_MS = 1_718_000_000_000;
@@ -115,6 +117,30 @@ describe(`marks shared by two processes (SEED=${SEED})`, { skip: withoutRedis },
       },
     );
     await fc.assert(property, { seed: SEED, numRuns: 200 });
+  });
+});
+
+describe(`a mark that is on its way (SEED=${SEED})`, { skip: withoutRedis }, () => {
+  it('shows as it will show once it is set', async t => {
+    const redis = await startRedis();
+    t.after(() => redis.stop());
+    const store = await openState(t, redis);
+    const mark = fc.record({ partition: fc.nat(1), offset: fc.nat(5), after: fc.nat(8) });
+    let conflicts = 0;
+    const property = fc.asyncProperty(fc.array(mark, { minLength: 1, maxLength: 8 }), async marks => {
+      await ask(redis, ['flushall']);
+      let expected: Sighting | undefined;
+      for (const { partition, offset, after } of marks) {
+        const timeMs = T0_MS + (after * TTL_MS) / 4;
+        const at = markAt('a', offset, timeMs);
+        const set = { ...at, source: { ...at.source, partition } };
+        expected = sightingWith(expected, set, TTL_MS);
+        if ((await store.mark([set])) === 'conflict') conflicts += 1;
+        assert.deepEqual(await store.seen([set]), [expected]);
+      }
+    });
+    await fc.assert(property, { seed: SEED, numRuns: 300 });
+    assert.ok(conflicts > 50, `hardly a mark met another: ${conflicts} conflicts`);
   });
 });
 
