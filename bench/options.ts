@@ -8,6 +8,8 @@ export interface BenchOptions {
   readonly rate?: number;
   /** `soak`: how long events are sent. */
   readonly minutes?: number;
+  /** `pipeline-kafka`: only the variants whose names hold this. */
+  readonly only?: string;
 }
 
 /** Names and options of a command line; a text that says what is wrong with it. */
@@ -18,13 +20,15 @@ export function parseBenchArguments(
     const option = { type: 'string' } as const;
     const { values, positionals } = parseArgs({
       args: [...argv],
-      options: { keys: option, rate: option, minutes: option },
+      options: { keys: option, rate: option, minutes: option, only: option },
       allowPositionals: true,
     });
-    const entries = Object.entries(values).map(([name, text]) => [name, Number(text)] as const);
+    const { only, ...numbers } = values;
+    const entries = Object.entries(numbers).map(([name, text]) => [name, Number(text)] as const);
     const wrong = entries.find(([, value]) => !(value > 0 && value < Number.POSITIVE_INFINITY));
     if (wrong !== undefined) return `--${wrong[0]} is a number over 0`;
-    return { names: positionals, options: Object.fromEntries(entries) };
+    const options = { ...Object.fromEntries(entries), ...(only === undefined ? {} : { only }) };
+    return { names: positionals, options };
   } catch (error) {
     return (error as Error).message;
   }
