@@ -121,13 +121,17 @@ function checkOpenFiles(): Finding {
 async function checkClock({ opened }: Context): Promise<Finding> {
   const nowMs = Date.now();
   const { entries } = await opened.receipts.read();
-  const lastMs = Math.max(0, ...entries.map(({ startedAtMs }) => startedAtMs));
-  const aheadMs = lastMs - nowMs;
+  const lastMs = entries.length === 0 ? undefined : Math.max(...entries.map(entry => entry.startedAtMs));
+  const last = lastMs === undefined ? 'there is no receipt yet' : `the last receipt is of ${isoOf(lastMs)}`;
   return {
-    ok: aheadMs <= CLOCK_MS_MAX,
-    found: `${new Date(nowMs).toISOString()}; the last receipt is of ${new Date(lastMs).toISOString()}`,
-    remedy: `The clock is ${aheadMs} ms behind what it was: set it, for example by NTP. Times are UTC everywhere.`,
+    ok: lastMs === undefined || lastMs - nowMs <= CLOCK_MS_MAX,
+    found: `${isoOf(nowMs)}; ${last}`,
+    remedy: 'The clock is behind what it was: set it, for example by NTP. Times are UTC everywhere.',
   };
+}
+
+function isoOf(timeMs: number): string {
+  return new Date(timeMs).toISOString();
 }
 
 async function checkData({ settings, opened }: Context): Promise<Finding> {
@@ -156,7 +160,8 @@ function checkSecrets({ settings, config }: Context): readonly Finding[] {
 
 async function checkRights({ opened }: Context): Promise<readonly Finding[] | Finding> {
   const { host, paths } = opened.scope.site;
-  const places = [paths.root, paths.tokenFile, paths.operations];
+  const { root, tokenFile, operations, tablesFile, cacheFile } = paths;
+  const places = [root, tokenFile, operations, tablesFile, cacheFile];
   const states = await Promise.all(places.map(async path => ({ path, state: await host.stat(path) })));
   const open = states.filter(({ state }) => state !== undefined && isOpenToOthers(state));
   if (open.length === 0) return { ok: true, found: 'nobody else can read the data' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -193,6 +193,19 @@ describe('command line with a server', () => {
     const [extract] = conservation;
     assert.deepEqual([extract.job, extract.received, extract.balanced], ['extract', 105, true]);
     assert.match((await run(['status'])).stdout, /^extract +105 +105 +0 +0 +\d+ {2}yes$/m);
+  });
+
+  it('lets nobody else read what lies where others may pass', async () => {
+    // Others pass the data directory and the environment's folder (0711); what else is a folder stops them (0700).
+    const open = [data, join(data, 'local')].flatMap(folder =>
+      readdirSync(folder)
+        .map(name => join(folder, name))
+        .filter(path => (statSync(path).mode & 0o066) !== 0),
+    );
+    assert.deepEqual(open, []);
+    assert.equal(existsSync(join(data, 'local', 'tables.sqlite-wal')), true);
+    const { checks } = await document(['doctor']);
+    assert.equal(checks.find((check: { id: string }) => check.id === 'rights').ok, true);
   });
 
   it('sends a file, reports the refused lines, exit 1', async () => {

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
+import { makePrivate } from '../../config/private-file.ts';
 import type { JsonObject } from '../../core/event.ts';
 import type { CacheKey, Dataset } from '../../core/job.ts';
 import type { Cache } from '../../core/ports.ts';
@@ -32,6 +33,7 @@ export function openCacheOwner(file: string): CacheOwner {
   const version = new SharedArrayBuffer(4);
   const counter = new Int32Array(version);
   return guarded(file, () => {
+    makePrivate(file);
     const database = new DatabaseSync(file, { timeout: BUSY_MS_MAX });
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     database.exec(SCHEMA);

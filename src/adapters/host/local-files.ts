@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makePrivate } from '../../config/private-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { FileRights, FileState, Host } from '../../core/host.ts';
 import type { LocalUsers } from './local-users.ts';
@@ -97,6 +98,7 @@ async function digestOf(path: string): Promise<string> {
 
 /** SQLite's lock, as for the owner of a data directory: the kernel lets go of it however the holder ends. */
 async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
+  makePrivate(path);
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {
     const deadlineMs = Date.now() + LOCK_MS_MAX;

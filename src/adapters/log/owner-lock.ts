@@ -2,6 +2,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makePrivate } from '../../config/private-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 
 /** Who owns a directory, as `owner.json` says for people and other commands; the lock itself decides. */
@@ -25,7 +26,9 @@ export interface Ownership {
  * survives its process, and the pid comes to name another one.)
  */
 export async function takeOwnership(directory: string, name = 'owner'): Promise<Ownership> {
-  const lock = new DatabaseSync(join(directory, `${name}.lock`), { timeout: 0 });
+  const file = join(directory, `${name}.lock`);
+  makePrivate(file);
+  const lock = new DatabaseSync(file, { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { makePrivate } from '../../config/private-file.ts';
 import { storeError } from '../../core/store-error.ts';
 import type { SqlDatabase, SqlInsert, SqlSchemaOwner } from './sql-database.ts';
 
@@ -67,6 +68,7 @@ export function openSqliteDatabase(
 }
 
 function open(file: string, isReadOnly: boolean): DatabaseSync {
+  if (!isReadOnly) makePrivate(file);
   const database = new DatabaseSync(file, { readOnly: isReadOnly, timeout: BUSY_MS_MAX });
   if (isReadOnly) return database;
   // The size of pages comes first: it says nothing once the file is made.
