@@ -147,17 +147,18 @@ export const QUERY_CONTRACT: Readonly<Record<string, (open: OpenQueries) => Prom
   'odd values and names survive': async open => {
     const queries = await open();
     const answer = await queries.run(`
-      SELECT 1 AS "__proto__", 2 AS a, 3 AS a, 9007199254740991 AS safe, 9007199254740993 AS large,
+      SELECT 1 AS "__proto__", 2 AS a, 3 AS a, 9007199254740992 AS safe, 9007199254740993 AS large,
+        -9007199254740992 AS low, -9007199254740993 AS lower,
         NULL AS missing, 1.5 AS half, 'é"?' AS text -- and a comment
       ;`);
     assert.equal(
       JSON.stringify(answer.rows),
-      '[{"__proto__":1,"a":2,"a_2":3,"safe":9007199254740991,"large":"9007199254740993",' +
-        '"missing":null,"half":1.5,"text":"é\\"?"}]',
+      '[{"__proto__":1,"a":2,"a_2":3,"safe":9007199254740992,"large":"9007199254740993",' +
+        '"low":-9007199254740992,"lower":"-9007199254740993","missing":null,"half":1.5,"text":"é\\"?"}]',
     );
     assert.deepEqual(
       answer.columns.filter(({ name }) => name !== 'missing').map(({ type }) => type),
-      ['integer', 'integer', 'integer', 'integer', 'integer', 'real', 'text'],
+      ['integer', 'integer', 'integer', 'integer', 'integer', 'integer', 'integer', 'real', 'text'],
     );
   },
 

@@ -120,7 +120,8 @@ function cellOf(text: string | null, oid: number): Json {
   if (oid === BOOLEAN) return text === 't' ? 1 : 0;
   if (oid === BYTES) return text.replace(/^\\x/, '');
   if (INTEGERS.includes(oid) || (oid === NUMERIC && isInteger(text))) {
-    return Number.isSafeInteger(Number(text)) ? Number(text) : text;
+    // By the text: 2^53 + 1 is read as 2^53, which is exact itself.
+    return String(Number(text)) === text && Math.abs(Number(text)) <= 2 ** 53 ? Number(text) : text;
   }
   if (oid === NUMERIC || REALS.includes(oid)) return Number.isFinite(Number(text)) ? Number(text) : null;
   return decodeText(text);

@@ -7,6 +7,8 @@ import { Worker } from 'node:worker_threads';
 import { distinctNames } from './query-answer.ts';
 import type { QueryFailure, QueryRequest } from './query-process.ts';
 
+/** Each integer up to 2^53 is a number of its own; the next one would be read as 2^53. */
+const INTEGER_MAX = 2n ** 53n;
 const BUSY_MS_MAX = 5_000;
 const WATCH_MS = 10;
 // SQLite is compiled into Node without memory statistics, so its own heap limits do nothing (measured: with
@@ -154,7 +156,7 @@ function typeOf(cell: SQLOutputValue): string | undefined {
 /** Integers beyond 2^53 are texts, blobs hexadecimal texts, infinities null. */
 function cellText(cell: SQLOutputValue): string {
   if (typeof cell === 'bigint') {
-    return cell >= Number.MIN_SAFE_INTEGER && cell <= Number.MAX_SAFE_INTEGER ? `${cell}` : `"${cell}"`;
+    return -INTEGER_MAX <= cell && cell <= INTEGER_MAX ? `${cell}` : `"${cell}"`;
   }
   return JSON.stringify(cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : cell);
 }
