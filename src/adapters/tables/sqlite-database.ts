@@ -3,15 +3,9 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { makePrivate } from '../../config/private-file.ts';
 import { storeError } from '../../core/store-error.ts';
 import type { SqlDatabase, SqlInsert, SqlSchemaOwner } from './sql-database.ts';
+import { SqliteCheckpoints } from './sqlite-checkpoints.ts';
 
 const BUSY_MS_MAX = 5_000;
-/** The write-ahead file is cut back to this at a checkpoint: a long query lets it grow for as long as it runs. */
-const WAL_BYTES_MAX = 64 * 1024 * 1024;
-/**
- * Log after which its pages go into the file. SQLite's own 4 MiB are less than one transaction of the sink: each then
- * wrote its pages twice and synced twice, and mids, which have no order, dirty about one page a row.
- */
-const CHECKPOINT_BYTES = 48 * 1024 * 1024;
 /**
  * Memory for pages, of the writer. A transaction of 2,000 rows changes about 20 MiB; what has no room (SQLite's own
  * bound is 2 MiB) is written before its end, and read and written again.
@@ -23,8 +17,8 @@ const PAGE_BYTES = 8192;
 const PREPARED_MAX = 256;
 
 /**
- * Opens a file of SQLite. Every call is done when it returns its promise: SQLite runs in this thread, so calls
- * of several callers never lie between the statements of a transaction.
+ * Opens a file of SQLite. SQLite runs in this thread, so calls of several callers never lie between the statements of a
+ * transaction; pages go into the file by a thread of their own.
  */
 export function openSqliteDatabase(
   file: string,
@@ -33,22 +27,27 @@ export function openSqliteDatabase(
   const guarded = <T>(call: () => T): T => guard(file, call);
   const database = guarded(() => open(file, isReadOnly));
   const prepare = preparer(database);
+  const checkpoints = isReadOnly ? null : guarded(() => new SqliteCheckpoints(file, database));
+  const write = async <T>(call: () => T): Promise<T> => {
+    await checkpoints?.room().catch((error: unknown) => Promise.reject(storeError(error, `tables ${file}`)));
+    return guarded(() => {
+      const result = inTransaction(database, call);
+      checkpoints?.advance();
+      return result;
+    });
+  };
   return {
     all: async (sql, values) => guarded(() => prepare(sql).all(...values)),
-    insert: async inserts =>
-      guarded(() =>
-        inTransaction(database, () => {
-          for (const insert of inserts) insertRows(prepare(insertSql(insert)), insert);
-        }),
-      ),
-    change: async statements =>
-      guarded(() =>
-        inTransaction(database, () => {
-          let changed = 0;
-          for (const { sql, values } of statements) changed += Number(prepare(sql).run(...values).changes);
-          return changed;
-        }),
-      ),
+    insert: inserts =>
+      write(() => {
+        for (const insert of inserts) insertRows(prepare(insertSql(insert)), insert);
+      }),
+    change: statements =>
+      write(() => {
+        let changed = 0;
+        for (const { sql, values } of statements) changed += Number(prepare(sql).run(...values).changes);
+        return changed;
+      }),
     async alone(call) {
       guarded(() => database.exec('BEGIN IMMEDIATE'));
       try {
@@ -63,7 +62,10 @@ export function openSqliteDatabase(
       }
     },
     sizeBytes: async () => guarded(() => sizeOf(file) + sizeOf(`${file}-wal`)),
-    close: async () => database.close(),
+    async close() {
+      await checkpoints?.close();
+      database.close();
+    },
   };
 }
 
@@ -74,9 +76,6 @@ function open(file: string, isReadOnly: boolean): DatabaseSync {
   // The size of pages comes first: it says nothing once the file is made.
   database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY');
-  const pageBytes = Number(database.prepare('PRAGMA page_size').get()?.['page_size']);
-  database.exec(`PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
-  database.exec(`PRAGMA wal_autocheckpoint = ${Math.floor(CHECKPOINT_BYTES / pageBytes)}`);
   // Negative: in units of 1024 bytes rather than pages.
   database.exec(`PRAGMA cache_size = -${CACHE_BYTES_MAX / 1024}`);
   return database;
