@@ -137,7 +137,8 @@ function isoOf(timeMs: number): string {
 async function checkData({ settings, opened }: Context): Promise<Finding> {
   const { host, formatStamp } = opened.scope.site;
   const stamp = await host.read(join(settings.dataDirectory, 'format.json'));
-  if (stamp === undefined) return { ok: true, found: `${settings.dataDirectory} is not there yet` };
+  if (stamp === undefined)
+    return { ok: true, found: `${settings.dataDirectory} is not a data directory yet` };
   const text = Buffer.from(stamp).toString('utf8');
   return {
     ok: text === formatStamp,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { environmentFolder, type Settings } from '../config/environment.ts';
+import { checkEnvironmentFile, checkSets } from '../config/load.ts';
 import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
 import { isObject, textOf } from '../core/event.ts';
 
@@ -34,13 +35,16 @@ const ANSWER_MS_MAX = 3_600_000;
 
 /**
  * Finds the server to talk to: `--url`, else the one that serves the environment of the data directory.
- * The token comes from the data directory, else from MILLRACE_TOKEN. Throws ERR_NOT_SERVING.
+ * The token comes from the data directory, else from MILLRACE_TOKEN. Throws ERR_NOT_SERVING, or ERR_CONFIG_INVALID
+ * where a `--set` is wrong, which has no effect here, or where nothing could serve: the environment has no file.
  */
 export function findServer(settings: Settings): Server {
+  checkSets(settings.sets);
   const token = readOptional(join(environmentFolder(settings), 'token'))?.trim() || settings.token;
   if (settings.url !== undefined) return { url: checkUrl(settings.url), token };
   const serving = readServing(settings);
   if (serving === undefined) {
+    checkEnvironmentFile(settings);
     throw new MillraceError('ERR_NOT_SERVING', `nothing serves ${environmentFolder(settings)}`, {
       remedy: `Start it: millrace up${settings.environment === 'local' ? '' : ` --env ${settings.environment}`}`,
     });

@@ -50,4 +50,7 @@ function wantsJson(args: readonly string[]): boolean {
 }
 
 endWithReader();
-await runCommandLine(process.argv.slice(2));
+const [first, ...rest] = process.argv.slice(2);
+// What most programs have beside their commands.
+const isVersion = first === '--version' || first === '-V';
+await runCommandLine(isVersion ? ['version', ...rest] : process.argv.slice(2));

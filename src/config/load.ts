@@ -80,6 +80,19 @@ export function examineConfig(
   return { config, origins: pick(draft, row => row.origin), problems };
 }
 
+/** Looks at `--set` texts alone, for commands that need no configuration; throws ERR_CONFIG_INVALID. */
+export function checkSets(sets: readonly string[]): void {
+  const draft = fallbacks();
+  for (const text of sets) apply(draft, parseSet(text));
+}
+
+/** Throws ERR_CONFIG_INVALID, naming those that there are, where no file declares the environment. */
+export function checkEnvironmentFile(
+  sources: Pick<ConfigSources, 'environment' | 'environmentsDirectory'>,
+): void {
+  fileEntries(sources);
+}
+
 /** SHA-256, hex, of the effective values by key: equal digests run the same way. Holds no secret. */
 export function configDigest(config: Config): string {
   const rows = Object.entries(config).sort(([left], [right]) => (left < right ? -1 : 1));
@@ -94,7 +107,10 @@ function fallbacks(): Draft {
   return Object.fromEntries(rows) as Draft;
 }
 
-function fileEntries({ environment, environmentsDirectory }: ConfigSources): readonly FileEntry[] {
+function fileEntries({
+  environment,
+  environmentsDirectory,
+}: Pick<ConfigSources, 'environment' | 'environmentsDirectory'>): readonly FileEntry[] {
   checkEnvironmentName(environment);
   const folder = basename(environmentsDirectory);
   const read = (file: string) => readConfigFile(join(environmentsDirectory, file), `${folder}/${file}`);

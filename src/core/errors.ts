@@ -130,7 +130,7 @@ export const ERRORS = {
     'invalid',
     401,
     'the request has no valid token',
-    'Send "Authorization: Bearer <token>"; the token lies in the data directory.',
+    'Send "Authorization: Bearer <token>"; the token lies in the data directory. For the command line: MILLRACE_TOKEN.',
   ),
   ERR_ORIGIN_REFUSED: row(
     'invalid',
@@ -185,6 +185,12 @@ export const ERRORS = {
     503,
     'the disk has no room',
     'Free space or raise the limit; the pipeline goes on by itself.',
+  ),
+  ERR_PATH_REFUSED: row(
+    'unavailable',
+    503,
+    'the system refuses a file or folder',
+    'Check what lies at the path, its owner and its rights, or use another --data.',
   ),
   ERR_LOG_BEHIND: row(
     'unavailable',

@@ -85,6 +85,8 @@ describe('command line without a server', () => {
       ['trace', /missing required argument 'mid'/],
       ['status now', /unexpected argument "now"/],
       ['config show --set dedup.ttl=5', /no key dedup\.ttl \(did you mean dedup\.ttlMs\?\)/],
+      ['status --set dedup.ttl=5', /no key dedup\.ttl \(did you mean dedup\.ttlMs\?\)/],
+      ['status --env locall', /no environments\/locall\.yaml \(did you mean local\?\)/],
       ['status --env ../x', /"\.\.\/x" cannot name an environment/],
       ['send', /give files to send, or --sample/],
       ['cache load devices x.jsonl', /no dataset "devices" \(did you mean device\?\)/],
@@ -97,6 +99,19 @@ describe('command line without a server', () => {
       assert.match(stderr, /^millrace: .+\n {2}why: .+\n {2}try: .+\n$/, call);
       assert.match(stderr, why, call);
     }
+  });
+
+  it('names what lies where the data directory should be', async () => {
+    const file = join(directory, 'a-file');
+    writeFileSync(file, '');
+    const { error } = await document(['up', '--port', '0', '--data', file], { status: 1 });
+    assert.deepEqual([error.code, error.why.includes(file)], ['ERR_PATH_REFUSED', true]);
+    assert.match(error.remedy, /--data/);
+  });
+
+  it('tells its version as a flag too', async () => {
+    assert.equal((await run(['--version'])).stdout, (await run(['version'])).stdout);
+    assert.deepEqual(await document(['-V']), await document(['version']));
   });
 
   it('answers with the error as a document with --json, before or after the command', async () => {
