@@ -66,13 +66,20 @@ describe('console', { skip: NEEDS_CHROMIUM }, () => {
 
   it('fits a phone: no page is wider than the screen, every page can be reached', async () => {
     const { page, troubles } = await viewer.open('', { width: 390, height: 844 });
-    for (const name of ['Events', 'Rejected', 'Query', 'Health', 'Pipeline']) {
-      await page.locator('nav').getByText(name).click();
+    const fits = async (name: string) => {
       await page.locator('main h1', { hasText: name }).waitFor();
       await page.waitForTimeout(300);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(width <= 390, `${name} is ${width} px wide`);
+    };
+    for (const name of ['Events', 'Rejected', 'Query', 'Health', 'Pipeline']) {
+      await page.locator('nav').getByText(name).click();
+      await fits(name);
     }
+    await page.evaluate(() => {
+      location.hash = '#/topics/telemetry.extractor.duplicate';
+    });
+    await fits('telemetry.extractor.duplicate');
     await closePage({ page, troubles });
   });
 
@@ -117,6 +124,25 @@ describe('console', { skip: NEEDS_CHROMIUM }, () => {
     assert.match(await page.locator('.json-line.is-fault').innerText(), /"ets": "1[78]".*this field/);
     await page.locator('.group', { hasText: 'context.channel is required' }).click();
     await page.locator('.json-line.is-missing', { hasText: '"channel": is missing here' }).waitFor();
+    await closePage({ page, troubles });
+  });
+
+  it('names no number of rejections before it has one', async () => {
+    const { page, troubles } = await viewer.open('#/health');
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    await page.route('**/v1/query', async route => {
+      ask();
+      await held;
+      await route.continue();
+    });
+    await page.locator('nav').getByText('Rejected').click();
+    await asked;
+    assert.equal(await page.locator('main h2').first().innerText(), 'Counting what was rejected');
+    assert.equal(await page.locator('main .chart').count(), 0);
+    letGo();
+    await page.locator('main h2', { hasText: /^[1-9]\d* rejected$/ }).waitFor();
+    await page.locator('main .chart').waitFor();
     await closePage({ page, troubles });
   });
 

@@ -86,7 +86,7 @@ function JobNode({ node, pulse }: { readonly node: GraphNode; readonly pulse: Pu
     <a href={linkTo(['jobs', node.name])} class={`node is-job${row?.balanced === false ? ' is-broken' : ''}`}>
       <title>{`${node.name}: received ${formatCount(row?.received ?? 0)}`}</title>
       <rect x={left} y={top} width={node.width} height={node.height} rx="8" />
-      <text x={left + 9} y={top + 20} class="node-name">
+      <text x={left + 9} y={top + 20} class="node-name" {...fitted(node.name, node.width - 18)}>
         {node.name}
       </text>
       <text x={left + 9} y={top + 38} class="node-rate">
@@ -107,6 +107,11 @@ function JobNode({ node, pulse }: { readonly node: GraphNode; readonly pulse: Pu
       ))}
     </a>
   );
+}
+
+/** Narrows a name that would run out of its box; one of the common letters is 7.6 units wide at its size. */
+function fitted(name: string, width: number): object {
+  return name.length * 7.6 <= width ? {} : { textLength: width, lengthAdjust: 'spacingAndGlyphs' };
 }
 
 function TopicNode({ node, pulse }: { readonly node: GraphNode; readonly pulse: PulseDocument }) {

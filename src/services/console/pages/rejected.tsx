@@ -5,7 +5,7 @@ import { formatCount } from '../model/format.ts';
 import { Ago, Empty, PageHead, Panel, RefusalBox } from '../parts/bits.tsx';
 import { Chart, LAYER_COLORS } from '../parts/chart.tsx';
 import { ExportButtons } from '../parts/export-buttons.tsx';
-import { post, useAnswer } from '../state/api.ts';
+import { type Answer, post, useAnswer } from '../state/api.ts';
 import { place, setFilters } from '../state/place.ts';
 import { pulse } from '../state/pulse.ts';
 import { EventDrawer } from './event-drawer.tsx';
@@ -18,6 +18,7 @@ const SPANS: Readonly<Record<string, readonly [label: string, ms: number, bucket
   '7d': ['Last 7 days', 7 * 24 * HOUR_MS, 3 * HOUR_MS],
 };
 const GROUPS_MAX = 500;
+const CHART_HEIGHT = 150;
 const CLOSED = { id: undefined, group: undefined };
 
 /** Rejections that differ only in which event they befell: one row. */
@@ -68,22 +69,30 @@ export function RejectedPage() {
       </PageHead>
       {answer !== undefined && 'refusal' in answer ? <RefusalBox refusal={answer.refusal} /> : null}
       <Panel
-        title={`${formatCount(total)} rejected${job === '' ? '' : ` by ${job}`}`}
+        title={`${countOf(answer, total)}${job === '' ? '' : ` by ${job}`}`}
         aside={job === '' ? null : <AllJobs />}
       >
         <OverTime span={span} job={job} version={`${rejected} ${idle}`} />
       </Panel>
       <div class={query['id'] === undefined ? 'split is-auto' : 'split is-auto is-open'}>
-        <div class="groups">
-          {groups.length === 0 && answer !== undefined ? <Nothing /> : null}
-          {groups.map(group => (
-            <GroupCard key={group.key} group={group} isSelected={query['group'] === group.key} />
-          ))}
-        </div>
+        {answer === undefined || 'refusal' in answer ? null : (
+          <div class="groups">
+            {groups.length === 0 ? <Nothing /> : null}
+            {groups.map(group => (
+              <GroupCard key={group.key} group={group} isSelected={query['group'] === group.key} />
+            ))}
+          </div>
+        )}
         {query['id'] === undefined ? null : <EventDrawer id={query['id']} />}
       </div>
     </>
   );
+}
+
+/** No number before there is one: over many rejections the question takes seconds, and 0 would be believed. */
+function countOf(answer: Answer<QueryDocument> | undefined, total: number): string {
+  if (answer === undefined) return 'Counting what was rejected';
+  return 'refusal' in answer ? 'Rejected, not counted' : `${formatCount(total)} rejected`;
 }
 
 function AllJobs() {
@@ -142,12 +151,20 @@ function OverTime({
       answer === undefined || 'refusal' in answer ? { codes: [], data: [[]] } : stack(answer.value, span),
     [answer],
   );
+  if (answer === undefined) return <div style={{ height: `${CHART_HEIGHT}px` }} />;
   const series = drawn.codes.map((code, index) => ({
     label: code,
     color: LAYER_COLORS[Math.min(index, LAYER_COLORS.length - 1)]!,
   }));
   return (
-    <Chart label="by code" series={series} data={drawn.data} height={150} shape="bars" format={formatCount} />
+    <Chart
+      label="by code"
+      series={series}
+      data={drawn.data}
+      height={CHART_HEIGHT}
+      shape="bars"
+      format={formatCount}
+    />
   );
 }
 
