@@ -27,7 +27,11 @@ export interface ConnectionUse {
   readonly isReadOnly: boolean;
 }
 
-const CONNECT_MS_MAX = 5_000;
+/**
+ * Longer than a server takes that has to start a process while others hold the cores: with 5 s `up` gave up on one that
+ * had just answered, at a load of 12. One that is not there refuses at once.
+ */
+const CONNECT_MS_MAX = 15_000;
 /** The client gives up this much after the server should have: only where nothing comes from it any more. */
 const ANSWER_MS_MAX = 5_000;
 const APPLICATION = 'millrace';
