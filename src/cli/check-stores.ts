@@ -47,7 +47,10 @@ export async function checkRedisServer({ settings, config }: StoresPlace): Promi
   return findingsOf(`${version} on ${located['redis.host']}`, findings);
 }
 
-/** Kafka, where the log is on it: reached, new enough, its topics with enough copies, the rights that it takes. */
+/**
+ * Kafka, where the log is on it: reached, new enough, its topics with enough copies, the rights that it takes, and no
+ * transaction open that nobody ends, for which it waits some 20 s.
+ */
 export async function checkKafka({ settings, config }: StoresPlace): Promise<Findings> {
   const target = kafkaTarget(config);
   if (target === 'embedded') return { ok: true, found: 'not used: the log is files' };

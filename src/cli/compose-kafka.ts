@@ -1,6 +1,7 @@
 import { openKafkaAdmin } from '../adapters/log/kafka/kafka-admin.ts';
 import { type KafkaLogOptions, openKafkaLog, transactionalIdOf } from '../adapters/log/kafka/kafka-log.ts';
 import type { KafkaConnection } from '../adapters/log/kafka/kafka-settings.ts';
+import { checkOpenTransactions } from '../adapters/log/kafka/open-transactions.ts';
 import {
   type ObservedTopics,
   planTopics,
@@ -131,7 +132,10 @@ export async function checkConfiguredKafka({ config, environment }: Place): Prom
     const findings = [
       ...copyFindings(wanted, observed),
       ...(await refusalOf(async () => planTopics(wanted, observed))),
-      ...(await refusalOf(() => admin.check(present, config['kafka.minInsync']))),
+      ...(await refusalOf(async () => {
+        const topics = await admin.check(present, config['kafka.minInsync']);
+        await checkOpenTransactions(admin, topics);
+      })),
       ...(isComplete ? await refusalOf(() => admin.checkRights(groupIds, id)) : []),
       ...(isComplete ? [] : [missingTopics(wanted.length - present.length)]),
     ];

@@ -247,6 +247,13 @@ export const ERRORS = {
     'there are too few brokers for the copies that are asked for',
     'Start the missing brokers, or lower kafka.replication and kafka.minInsync.',
   ),
+  ERR_TRANSACTION_OPEN: row(
+    'unavailable',
+    503,
+    'a transaction on Kafka is open for longer than brokers leave one open',
+    'Kafka finds and ends it: kafka-transactions.sh find-hanging, then abort. What it wrote there is dropped then, ' +
+      'although what it wrote elsewhere may stand.',
+  ),
   ERR_CLIENT_MISSING: row(
     'unavailable',
     503,

@@ -54,9 +54,11 @@ export async function brokerPid(node = 1): Promise<number> {
   return (await context!.host.process(`kafka-${node}`)).pid!;
 }
 
-/** Waits for the end of the broker that was killed, and starts it again with what it had. */
-export async function restartBroker(node = 1): Promise<void> {
-  while ((await context!.host.process(`kafka-${node}`)).state === 'running') await sleep(20);
+/** Waits for the end of the brokers that were killed, and starts them again with what they had. */
+export async function restartBroker(...nodes: readonly number[]): Promise<void> {
+  for (const node of nodes) {
+    while ((await context!.host.process(`kafka-${node}`)).state === 'running') await sleep(20);
+  }
   await bringUpServers(context!);
 }
 

@@ -41,7 +41,7 @@ describe('log on a broker alone that is killed: it is back with every transactio
       onNextCommit(() => process.kill(pid, 'SIGKILL'));
       const committed = copy(log, environment, records);
       // The client goes on with a broker that has come back in time, so either end is right; the copies tell.
-      await Promise.all([restartBroker(), committed.catch(error => assert.equal(error.code, FENCED.code))]);
+      await Promise.all([restartBroker(1), committed.catch(error => assert.equal(error.code, FENCED.code))]);
       await log.close();
       await assertCopiedOnce({ environment, alpha }, await open());
     });
@@ -53,7 +53,7 @@ describe('log on a broker alone that is killed: it is back with every transactio
         await log.close();
         await leaveOpen(environment, alpha, timeoutMs);
         process.kill(await brokerPid(), 'SIGKILL');
-        await restartBroker();
+        await restartBroker(1);
         const successor = await open();
         await successor.commit({ appends: [{ topic: alpha, partition: 0, records: [recordOf('after')] }] });
         const read = await pollAtLeast(await successor.consume('g', [alpha]), RECORDS + 1, WAIT_MS_MAX);

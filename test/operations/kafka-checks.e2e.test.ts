@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { type KafkaConnection, producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { called, loadNativeClient } from '../../src/adapters/log/kafka/native-client.ts';
+import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
 import { applyDueTopics } from '../../src/cli/compose-kafka.ts';
 import type { ChecksDocument } from '../../src/core/operation-documents.ts';
+import { createLogger } from '../../src/observability/logger.ts';
 import { startServers } from '../servers/servers.ts';
 import { CommandLine } from './command-line.ts';
+
+const CALL_MS_MAX = 30_000;
 
 const kafka = await startServers(['kafka']);
 const skip = 'skip' in kafka ? kafka.skip : false;
@@ -47,6 +53,45 @@ describe('doctor looks at a Kafka of others', { skip, timeout: 240_000 }, () => 
     assert.deepEqual(others, []);
     assert.equal(told?.ok, true, JSON.stringify(told));
     assert.match(told!.found, /^Kafka 4 or newer, 1 broker at /);
+  });
+
+  it('and says where a transaction is open that nobody ends', async test => {
+    assert.ok(!('skip' in kafka));
+    const { config } = kafka;
+    const connection: KafkaConnection = {
+      brokers: config['kafka.brokers'],
+      tls: false,
+      caFile: '',
+      mechanism: 'scram-sha-512',
+      username: '',
+      password: '',
+    };
+    const settings = {
+      ...producerSettings(connection),
+      'transactional.id': 'local.test.open',
+      'transaction.timeout.ms': 300_000,
+    };
+    const producer = new (loadNativeClient(config['kafka.clientFolder']).Producer)(settings, {});
+    await connectHandle(producer, {
+      connection,
+      requestMsMax: CALL_MS_MAX,
+      logger: createLogger('silent', 'test'),
+    });
+    test.after(() => disconnectHandle(producer));
+    producer.setPollInBackground(true);
+    await called(callback => producer.initTransactions(CALL_MS_MAX, callback));
+    await called(callback => producer.beginTransaction(callback));
+    producer.produce('local.telemetry.ingest', 0, Buffer.from('open'), null, 0, undefined, undefined);
+    await called(callback => producer.flush(CALL_MS_MAX, callback));
+    const [told] = await doctor();
+    assert.deepEqual([told?.ok, told?.severity], [false, 'block'], JSON.stringify(told));
+    assert.match(
+      told!.found,
+      /nothing is read past local\.telemetry\.ingest:0 at offset 0 \(ERR_TRANSACTION_OPEN\)/,
+    );
+    assert.match(told!.remedy, /kafka-transactions\.sh find-hanging/);
+    await called(callback => producer.abortTransaction(CALL_MS_MAX, callback));
+    assert.equal((await doctor())[0]?.ok, true);
   });
 
   it('and says that there are fewer copies than are wanted', async () => {

@@ -30,6 +30,12 @@ async function kill({ host }: TestContext, name: string): Promise<void> {
   while ((await host.process(name)).state === 'running') await delay(10);
 }
 
+/** Whether a broker was ever unregistered, by the log of the first node. */
+async function forgotten({ dataDirectory }: TestContext, id: number): Promise<boolean> {
+  const log = await readFile(join(dataDirectory, 'test/servers/kafka/kafka-1.log'), 'utf8');
+  return log.includes(`Replayed UnregisterBrokerRecord(brokerId=${id},`);
+}
+
 /** The client comes with them: built once, it lies in the cache. */
 function open(overrides: Partial<Config>): Promise<TestContext> {
   return serversContext({ ...wanting('kafka'), ...overrides });
@@ -44,6 +50,7 @@ describe('kafka by itself', { timeout: STEP_MS_MAX }, async () => {
     assert.match(answers.at(-1)!, /^Kafka 4\.3\.1 on 127\.0\.0\.1:\d+$/);
     assert.equal(bindings['kafka.brokers']!.length, 1);
     assert.deepEqual(await due(context), []);
+    assert.equal(await forgotten(context, 1), false);
   });
 
   it('was formatted with the features of its version', async () => {
@@ -65,6 +72,7 @@ describe('kafka by itself', { timeout: STEP_MS_MAX }, async () => {
     );
     await bringUpServers(context);
     assert.equal(await readFile(file, 'utf8'), text);
+    assert.equal(await forgotten(context, 1), false, 'it was stopped, not killed');
   });
 
   it('starts again where it was killed, in the same cluster', async () => {
@@ -73,6 +81,7 @@ describe('kafka by itself', { timeout: STEP_MS_MAX }, async () => {
     assert.deepEqual(await due(context), ['kafka start']);
     await bringUpServers(context);
     assert.equal(await readFile(join(folder, 'data-1/meta.properties'), 'utf8'), meta);
+    assert.equal(await forgotten(context, 1), true);
   });
 
   it('is stopped in time, by itself', async () => {
@@ -101,6 +110,10 @@ describe('three brokers', { timeout: STEP_MS_MAX }, async () => {
     await bringUpServers(context);
     const after = await Promise.all([1, 3].map(async id => (await context.host.process(`kafka-${id}`)).pid));
     assert.deepEqual(after, pids, 'the others were left alone');
+    assert.equal(await forgotten(context, 2), false, 'it is for the others to end its registration');
+    for (const id of [1, 2, 3]) await kill(context, `kafka-${id}`);
+    await bringUpServers(context);
+    for (const id of [1, 2, 3]) assert.equal(await forgotten(context, id), true);
     const startMs = performance.now();
     await stopAll(context);
     assert.ok(performance.now() - startMs < 15_000);

@@ -4,6 +4,7 @@ import {
   type ClusterMetadata,
   ConfigResourceTypes,
   FetchIsolationLevels,
+  type FetchIsolationLevelValue,
   FindCoordinatorKeyTypes,
   IncrementalAlterConfigOperationTypes,
   ListOffsetTimestamps,
@@ -24,6 +25,7 @@ export interface PartitionEnds {
   readonly endOffset: number;
 }
 
+const { READ_COMMITTED, READ_UNCOMMITTED } = FetchIsolationLevels;
 // The protocol's numbers of two errors that are answers.
 const TOPIC_EXISTS = 36;
 const GROUP_NOT_FOUND = 69;
@@ -156,6 +158,13 @@ export class KafkaAdmin {
     );
   }
 
+  /** Where readers of committed records stop, by `topic:partition`, where that is a transaction that is open. */
+  async openAt(topics: readonly TopicSpec[]): Promise<ReadonlyMap<string, number>> {
+    const committed = await this.#offsets(topics, ListOffsetTimestamps.LATEST);
+    const all = await this.#offsets(topics, ListOffsetTimestamps.LATEST, READ_UNCOMMITTED);
+    return new Map([...committed].filter(([partition, offset]) => offset < (all.get(partition) ?? 0)));
+  }
+
   /** Offset after the last record of a partition, those of open transactions among them. */
   async lastEnd(topic: string, partition: number): Promise<number> {
     const [listed] = await this.#call(`find the end of ${topic}`, admin =>
@@ -166,7 +175,7 @@ export class KafkaAdmin {
             partitions: [{ partitionIndex: partition, timestamp: ListOffsetTimestamps.LATEST }],
           },
         ],
-        isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED,
+        isolationLevel: READ_UNCOMMITTED,
       }),
     );
     const end = listed?.partitions[0]?.offset;
@@ -316,13 +325,17 @@ export class KafkaAdmin {
     return configs;
   }
 
-  async #offsets(topics: readonly TopicSpec[], timestamp: bigint): Promise<ReadonlyMap<string, number>> {
+  async #offsets(
+    topics: readonly TopicSpec[],
+    timestamp: bigint,
+    isolationLevel: FetchIsolationLevelValue = READ_COMMITTED,
+  ): Promise<ReadonlyMap<string, number>> {
     const wanted = topics.map(({ topic, partitions }) => ({
       name: topic,
       partitions: Array.from({ length: partitions }, (_, partitionIndex) => ({ partitionIndex, timestamp })),
     }));
     const listed = await this.#call('find the ends of topics', admin =>
-      admin.listOffsets({ topics: wanted, isolationLevel: FetchIsolationLevels.READ_COMMITTED }),
+      admin.listOffsets({ topics: wanted, isolationLevel }),
     );
     return new Map(
       listed.flatMap(({ name, partitions }) =>
