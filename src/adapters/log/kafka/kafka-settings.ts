@@ -78,7 +78,8 @@ export const TRANSACTION_SETTINGS: NativeSettings = {
 
 /**
  * Settings of every consumer, measured: without the first three, a consumer gives 34 K records/s, with them over
- * 107 K. The first bounds by count, `queued.max.messages.kbytes` by memory.
+ * 107 K. The first bounds by count, `queued.max.messages.kbytes` by memory. Fetches that wait 100 ms: with 50 an idle
+ * broker took 90 and 113 ms of CPU a second, now 79 and 61; the end of a partition is told only when one ran out.
  */
 export function consumerSettings(connection: KafkaConnection, group: string): NativeSettings {
   return {
@@ -86,7 +87,7 @@ export function consumerSettings(connection: KafkaConnection, group: string): Na
     'group.id': group,
     'queued.min.messages': 100_000,
     'fetch.queue.backoff.ms': 5,
-    'fetch.wait.max.ms': 50,
+    'fetch.wait.max.ms': 100,
     'queued.max.messages.kbytes': 32 * 1024,
     'receive.message.max.bytes': 2 * RECORD_BYTES_MAX,
     'isolation.level': 'read_committed',
