@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MillraceError } from '../core/errors.ts';
+import type { Logger } from '../observability/logger.ts';
+import { isSendable } from '../services/query/access.ts';
 
 /** Version of the layout below; a data directory that says another number is not touched. */
 const FORMAT_VERSION = 1;
@@ -60,10 +62,14 @@ export async function prepareDataDirectory(
   return paths;
 }
 
-/** The operator token of an environment; drawn on first use, mode 0600. */
-export async function operatorToken(paths: EnvironmentPaths): Promise<string> {
-  const found = await readText(paths.tokenFile);
-  if (found !== undefined && found.trim() !== '') return found.trim();
+/**
+ * The operator token of an environment, mode 0600; drawn on first use, and anew where what is there can be sent neither
+ * as bearer nor as cookie, as a damaged one.
+ */
+export async function operatorToken(paths: EnvironmentPaths, logger: Logger): Promise<string> {
+  const found = (await readText(paths.tokenFile))?.trim() ?? '';
+  if (isSendable(found)) return found;
+  if (found !== '') logger.warn({ path: paths.tokenFile }, 'operator token damaged; another one was drawn');
   const token = drawSecret();
   await writePrivate(paths.tokenFile, `${token}\n`);
   return token;

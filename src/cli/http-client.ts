@@ -133,7 +133,8 @@ function checkUrl(text: string): string {
       remedy: 'Write, for example: --url http://127.0.0.1:8480',
     });
   }
-  return text.replace(/\/+$/, '');
+  // As it was read, not as it was written: a space behind the port is passed over only where nothing follows it.
+  return url.href.replace(/\/+$/, '');
 }
 
 /** fetch says only "fetch failed"; its cause says what failed. */

@@ -98,7 +98,7 @@ async function startServer(
   const { config, environment, startedAtMs, release, operations } = options;
   const { log, logger } = pipeline;
   const meter = createIngestMeter();
-  const token = await operatorToken(pipeline.paths);
+  const token = await operatorToken(pipeline.paths, logger);
   const onBug = (error: unknown) => logger.error({ err: error }, 'request failed');
   const version = packageVersion();
   const ingest = createIngest({
