@@ -117,7 +117,8 @@ async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> 
 function tryLock(lock: DatabaseSync): boolean {
   const SQLITE_BUSY = 5;
   try {
-    lock.exec('BEGIN EXCLUSIVE');
+    // Not EXCLUSIVE: of two that ask at once each may then keep the other from it, and neither has it.
+    lock.exec('BEGIN IMMEDIATE');
     return true;
   } catch (error) {
     if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) return false;

@@ -30,7 +30,8 @@ export async function takeOwnership(directory: string, name = 'owner'): Promise<
   makePrivate(file);
   const lock = new DatabaseSync(file, { timeout: 0 });
   try {
-    lock.exec('BEGIN EXCLUSIVE');
+    // Not EXCLUSIVE: of two that ask at once each may then keep the other from it, and neither has it.
+    lock.exec('BEGIN IMMEDIATE');
   } catch (error) {
     lock.close();
     if (!isBusy(error))
