@@ -12,7 +12,7 @@ import type { Config } from '../src/config/options.ts';
 import type { NewRecord } from '../src/core/record.ts';
 import { createLogger } from '../src/observability/logger.ts';
 import { BENCH_SETS, benchBatches, masterRows } from './corpus.ts';
-import { cpuUs, type Figure, parseFloorBusyUs, parseFloorUs } from './figure.ts';
+import { cpuUs, type Figure, parseFloorUs } from './figure.ts';
 
 /** Events that pass before the clock starts: until then the compiler's threads take a part that a long run has not. */
 const WARM_UP_EVENTS = 100_000;
@@ -32,10 +32,7 @@ const VARIANTS = [
 export async function run(): Promise<readonly Figure[]> {
   const batches = benchBatches(EVENTS);
   const floorUs = parseFloorUs(batches, EVENTS);
-  const figures: Figure[] = [
-    { name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' },
-    { name: 'the same with both cores at it', value: await parseFloorBusyUs(batches, EVENTS), unit: 'us' },
-  ];
+  const figures: Figure[] = [{ name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' }];
   for (const { name, sets, isGoal } of VARIANTS) {
     const { eventsPerSecond, eventUs, threads } = await runOver(batches, [...BENCH_SETS, ...sets]);
     figures.push(
