@@ -56,7 +56,7 @@ export class DecidedMarks {
  * it, so that its look-ups there know every earlier mark. Each job so works on one chunk at a time, in order.
  */
 export class ChunkLane {
-  #before: ChunkLane | undefined;
+  readonly #before: ChunkLane | undefined;
   readonly #decided: DecidedMarks;
   /** By job: settled when the chunk has left it. */
   readonly #left: readonly PromiseWithResolvers<void>[];

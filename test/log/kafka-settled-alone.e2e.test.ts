@@ -13,16 +13,7 @@ import {
   SKIP,
 } from './kafka-fixture.ts';
 import { recordOf, textOf } from './open-log.ts';
-import {
-  assertCopiedOnce,
-  copy,
-  FENCED,
-  filled,
-  forgetNextCommit,
-  onNextCommit,
-  RECORDS,
-  WAIT_MS_MAX,
-} from './settled-copies.ts';
+import { filled, forgetNextCommit, killAsCommitIsAsked, RECORDS, WAIT_MS_MAX } from './settled-copies.ts';
 
 /** How often each is done; by hand more than once. */
 const ROUNDS = Number(process.env['MILLRACE_TEST_KILLS'] ?? 1);
@@ -34,17 +25,7 @@ describe('log on a broker alone that is killed: it is back with every transactio
   afterEach(forgetNextCommit);
 
   for (let round = 1; round <= ROUNDS; round++) {
-    it(`as it is asked to commit (${round})`, async test => {
-      const { environment, alpha, log, open } = await filled(test);
-      const records = await pollAtLeast(await log.consume('g', [alpha]), RECORDS, WAIT_MS_MAX);
-      const pid = await brokerPid();
-      onNextCommit(() => process.kill(pid, 'SIGKILL'));
-      const committed = copy(log, environment, records);
-      // The client goes on with a broker that has come back in time, so either end is right; the copies tell.
-      await Promise.all([restartBroker(1), committed.catch(error => assert.equal(error.code, FENCED.code))]);
-      await log.close();
-      await assertCopiedOnce({ environment, alpha }, await open());
-    });
+    it(`as it is asked to commit (${round})`, test => killAsCommitIsAsked(test, [1]));
 
     // The first has timed out before the broker is back, the other times out when it is.
     for (const timeoutMs of [1_000, 8_000]) {

@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadNativeClient, type NativeProducer } from '../../src/adapters/log/kafka/native-client.ts';
+import { MillraceError } from '../../src/core/errors.ts';
 import type { ServedLog } from '../../src/core/ports.ts';
 import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
-import { CLIENT_PATH, createTopics, freshEnvironment, openTestLog, POLL, SKIP } from './kafka-fixture.ts';
+import {
+  brokerPid,
+  CLIENT_PATH,
+  createTopics,
+  freshEnvironment,
+  openTestLog,
+  POLL,
+  pollAtLeast,
+  restartBroker,
+  SKIP,
+} from './kafka-fixture.ts';
 import { readSoon, recordOf, textOf } from './open-log.ts';
 
 export const FENCED = { code: 'ERR_LOG_FENCED' };
@@ -38,6 +50,39 @@ export function copy(log: ServedLog, environment: string, records: readonly LogR
     offsets: [{ group: 'g', topic, partition, offset: offset + 1 }],
     counters: { 'copy.received': records.length },
   });
+}
+
+/** Brokers are killed as a commit of copies is asked for, and started again: each record is copied once then. */
+export async function killAsCommitIsAsked(test: TestContext, nodes: readonly number[]): Promise<void> {
+  const { environment, alpha, log, open } = await filled(test);
+  const records = await pollAtLeast(await log.consume('g', [alpha]), RECORDS, WAIT_MS_MAX);
+  const pids = await Promise.all(nodes.map(brokerPid));
+  onNextCommit(() => {
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+  });
+  const committed = copy(log, environment, records);
+  // The client goes on with a broker that has come back in time, so either end is right; the copies tell.
+  await Promise.all([
+    restartBroker(...nodes),
+    committed.catch(error => assert.equal(error.code, FENCED.code)),
+  ]);
+  await log.close();
+  await assertCopiedOnce({ environment, alpha }, await onceInSync(open));
+}
+
+/** Opens a log as soon as each partition has its copies again: none of those that were killed was in sync. */
+async function onceInSync(open: () => Promise<ServedLog>): Promise<ServedLog> {
+  const deadlineMs = performance.now() + WAIT_MS_MAX;
+  // Ends with a log, another error, or at the deadline.
+  while (true) {
+    try {
+      return await open();
+    } catch (error) {
+      const isEarly = error instanceof MillraceError && error.code === 'ERR_REPLICAS_TOO_FEW';
+      if (!isEarly || performance.now() > deadlineMs) throw error;
+      await sleep(50);
+    }
+  }
 }
 
 /** An environment with a log, and numbered records in the one partition of `alpha`. */
