@@ -32,7 +32,7 @@ export function decodeRecord(record: LogRecord, topic: string, job: Job): Decode
   if (read === undefined)
     return { unreadable: setAside(record, item, job, 'the record is not a JSON object') };
   const { object: event, scan } = read;
-  const whole = { event, bytes: record.value, from: 0, to: record.value.length };
+  const whole = { event, bytes: record.value, from: markBytes(record.value), to: record.value.length };
   // What a job wrote holds no nulls and is no deeper than what it was read from.
   if (scan === undefined) return { input: { ...item, event, origin: whole } };
   if (scan.depthMax > DEPTH_MAX) {
@@ -41,6 +41,11 @@ export function decodeRecord(record: LogRecord, topic: string, job: Job): Decode
   const input = { ...item, event, text: { sizeBytes: record.value.length, hasNull: scan.hasNull } };
   // Nulls are dropped on output, so the text cannot go out as it came in.
   return { input: scan.hasNull ? input : { ...input, origin: whole, elements: scan.elements } };
+}
+
+/** Length of the byte order mark that a text begins with: reading passes it by, so what is spliced must not hold it. */
+function markBytes(bytes: Uint8Array): number {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
 }
 
 /** A JSON object, of what a client sent with what its text tells; undefined where it is none. */

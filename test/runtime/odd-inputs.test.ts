@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createMemoryState } from '../../src/adapters/state/memory-state.ts';
+import { createJobs } from '../../src/jobs/index.ts';
+import { readPlanned, runRecords } from '../../src/runtime/batch.ts';
+import { encodeEvent } from '../../src/runtime/encode.ts';
+import { depsOf, fixture, NOW_MS, OPTIONS } from '../jobs/run-job.ts';
+
+/** The texts that a record of an input topic becomes on the topics that the chain leaves to, by topic. */
+async function textsOf(topic: string, value: string): Promise<Record<string, readonly string[]>> {
+  const stores = {
+    state: createMemoryState(OPTIONS.dedup.ttlMs),
+    cache: { get: async (keys: readonly unknown[]) => keys.map(() => undefined) },
+  };
+  const record = { topic: `e.${topic}`, partition: 0, offset: 0, key: null, timeMs: NOW_MS, headers: {} };
+  const { outputs } = await runRecords(
+    {
+      jobs: createJobs(depsOf()),
+      inputs: ['telemetry.ingest', 'telemetry.derived'],
+      isStored: () => true,
+      read: readPlanned.bind(null, stores),
+    },
+    'e',
+    [{ ...record, value: Buffer.from(value) }],
+  );
+  const texts: Record<string, string[]> = {};
+  for (const { event, origin, topic } of outputs) {
+    const { head, from, to, tail } = encodeEvent(event, origin);
+    texts[topic ?? 'none'] ??= [];
+    texts[topic ?? 'none']!.push(Buffer.concat([head.subarray(from, to), Buffer.from(tail)]).toString());
+  }
+  return texts;
+}
+
+test('a byte order mark before a record is in none of the texts that come of it', async () => {
+  const summary = fixture('valid/me_workflow_summary.json');
+  const batch = { params: { msgid: 'm' }, events: [fixture('valid/end.json')] };
+  const sent = { 'telemetry.derived': summary, 'telemetry.ingest': batch };
+  for (const [topic, value] of Object.entries(sent)) {
+    const marked = await textsOf(topic, `\ufeff${JSON.stringify(value)}`);
+    assert.deepEqual(marked, await textsOf(topic, JSON.stringify(value)));
+    for (const text of Object.values(marked).flat()) assert.equal(text[0], '{');
+  }
+});
