@@ -98,7 +98,8 @@ export function createDenormaliser(options: Options): Denormaliser {
       const draft: Draft = { event: { ...item.event, flags: NOTHING }, found: 0, reads, counts };
       // A device's clock that runs ahead would otherwise put events into days that have not come.
       const endMs = endOfDayMs(item.nowMs);
-      if (Number(item.event['ets']) > endMs) draft.event['ets'] = endMs;
+      // In whole milliseconds, as the original reads it.
+      if (Math.trunc(Number(item.event['ets'])) > endMs) draft.event['ets'] = endMs;
       const lookups = lookupsOf(item.event, permitEids);
       addDevice(draft, lookups.did);
       addUser(draft, lookups.userId);

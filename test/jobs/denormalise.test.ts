@@ -110,6 +110,8 @@ test('a time to come is set to the end of the day, UTC', () => {
   assert.equal(denormalise(fixture('late/future.json'))['ets'], endOfDayMs);
   assert.equal(denormalise({ ...end, ets: endOfDayMs })['ets'], endOfDayMs);
   assert.equal(denormalise({ ...end, ets: NOW_MS + 1 })['ets'], NOW_MS + 1);
+  assert.equal(denormalise({ ...end, ets: endOfDayMs + 0.5 })['ets'], endOfDayMs + 0.5);
+  assert.equal(denormalise({ ...end, ets: 1e300 })['ets'], endOfDayMs);
 });
 
 const deviceRow = {
