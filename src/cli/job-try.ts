@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/event.ts';
-import { DATASETS, type Dataset, type Job } from '../core/job.ts';
+import { DATASETS, type Dataset, type Job, rowKeyOf } from '../core/job.ts';
 import type { Cache } from '../core/ports.ts';
 import type { LogRecord } from '../core/record.ts';
 import { readPlanned, runRecords } from '../runtime/batch.ts';
@@ -161,13 +161,16 @@ function add(counts: Record<string, number>, name: string, delta: number): void 
 
 async function loadCache(files: Readonly<Record<string, string>>): Promise<Cache> {
   const rows = new Map<string, JsonObject>();
-  for (const [dataset, path] of Object.entries(files)) {
-    if (!DATASETS.some(known => known === dataset)) {
-      throw new MillraceError('ERR_USAGE', `there is no dataset named "${dataset}"`, {
+  for (const [name, path] of Object.entries(files)) {
+    const dataset = DATASETS.find(known => known === name);
+    if (dataset === undefined) {
+      throw new MillraceError('ERR_USAGE', `there is no dataset named "${name}"`, {
         remedy: `Name one of: ${DATASETS.join(', ')}.`,
       });
     }
-    for (const row of await readRows(path)) rows.set(`${dataset}\0${row.key}`, row.value);
+    for (const { key, value } of await readRows(path)) {
+      rows.set(`${dataset}\0${rowKeyOf(dataset, key)}`, value);
+    }
   }
   return {
     get: async keys => keys.map(({ dataset, key }) => rows.get(`${dataset}\0${key}`)),

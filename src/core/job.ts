@@ -106,6 +106,14 @@ export interface CacheKey {
   readonly key: string;
 }
 
+/**
+ * The key that jobs look a row up by: that of a dialcode in upper case, as codes are printed in either; every other
+ * id as it is.
+ */
+export function rowKeyOf(dataset: Dataset, id: string): string {
+  return dataset === 'dialcode' ? id.toUpperCase() : id;
+}
+
 /** The keys a job needs for a batch; fetched in one round trip. Repeats are allowed. */
 export interface ReadPlan {
   readonly marks: readonly MarkKey[];

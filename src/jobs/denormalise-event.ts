@@ -10,7 +10,16 @@ import {
   textAt,
   withMetadata,
 } from '../core/event.ts';
-import type { CacheKey, Dataset, Dropped, Item, JobOptions, Reads, Rejected } from '../core/job.ts';
+import {
+  type CacheKey,
+  type Dataset,
+  type Dropped,
+  type Item,
+  type JobOptions,
+  type Reads,
+  type Rejected,
+  rowKeyOf,
+} from '../core/job.ts';
 import { share, union } from '../core/shared-object.ts';
 import { isDialcodeType } from './corrections.ts';
 import { locationOf } from './location.ts';
@@ -172,7 +181,8 @@ function lookupsOf(event: TelemetryEvent, permitEids: ReadonlySet<string>): Look
   return {
     did: didOf(event),
     userId: userIdOf(event),
-    dialcode: type !== undefined && isDialcodeType(type) ? object?.id.toUpperCase() : undefined,
+    dialcode:
+      object !== undefined && isDialcodeType(object.type) ? rowKeyOf('dialcode', object.id) : undefined,
     content: isContent ? object?.id : undefined,
     collection: l1 === object?.id ? undefined : l1,
     l2: l2 === object?.id ? undefined : l2,

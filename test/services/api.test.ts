@@ -257,6 +257,18 @@ test('master data is loaded whole or not at all, and a bad line is named', async
   const row = await (await ask(it, '/v1/cache/user/u-1')).text();
   assert.equal(row, '{"name":"é","__proto__":{"polluted":1}}');
   assert.equal((await ask(it, '/v1/cache/user/u-2')).status, 404);
+  assert.equal((await ask(it, '/v1/cache/user/U-1')).status, 404);
+});
+
+test('a dialcode is found in either case, as jobs look it up', async () => {
+  await using it = await startServer();
+  const body = '{"key":"k7m2Q9","value":{"identifier":"K7M2Q9"}}';
+  assert.equal((await ask(it, '/v1/cache/dialcode', { method: 'POST', body })).status, 200);
+  for (const key of ['K7M2Q9', 'k7m2q9']) {
+    const row = await (await ask(it, `/v1/cache/dialcode/${key}`)).json();
+    assert.deepEqual(row, { identifier: 'K7M2Q9' });
+  }
+  assert.deepEqual([...it.world.cache.keys()], ['dialcode/K7M2Q9']);
 });
 
 test('a query takes JSON with a text sql and nothing else', async () => {

@@ -1,7 +1,7 @@
 import type { FailedFilter } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { isObject, type JsonObject, textOf, valueAt } from '../../core/event.ts';
-import { DATASETS, type Dataset } from '../../core/job.ts';
+import { DATASETS, type Dataset, rowKeyOf } from '../../core/job.ts';
 import { linesOf } from './lines.ts';
 import { type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
 import { parseBody } from './upload.ts';
@@ -88,7 +88,9 @@ export const DATA_ROUTES: readonly ApiRoute[] = [
     answer: { type: 'application/json', schema: 'Loaded', description: 'How many rows were loaded.' },
     run: async ({ backend }, { params, body }) => {
       const dataset = datasetOf(params);
-      const rows = linesOf(body).map(cacheRow);
+      const rows = linesOf(body)
+        .map(cacheRow)
+        .map(({ key, value }) => ({ key: rowKeyOf(dataset, key), value }));
       if (rows.length > 0) await backend.cachePut(dataset, rows);
       return { body: { loaded: rows.length } };
     },
@@ -98,11 +100,12 @@ export const DATA_ROUTES: readonly ApiRoute[] = [
     path: '/v1/cache/:dataset/:key',
     summary: 'Shows one row of master data.',
     access: 'operator',
-    params: { ...DATASET, key: 'The bare id.' },
+    params: { ...DATASET, key: 'The bare id; of a dialcode in either case.' },
     answer: { type: 'application/json', schema: 'CacheRow', description: 'The row.' },
-    run: async ({ backend }, { params }) => ({
-      body: await backend.cacheGet(datasetOf(params), params['key']!),
-    }),
+    run: async ({ backend }, { params }) => {
+      const dataset = datasetOf(params);
+      return { body: await backend.cacheGet(dataset, rowKeyOf(dataset, params['key']!)) };
+    },
   },
 ];
 
