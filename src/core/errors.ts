@@ -24,6 +24,12 @@ export const ERRORS = {
     'the event is larger than extract.eventBytesMax',
     'Send less in one event, or raise extract.eventBytesMax.',
   ),
+  ERR_SHARE_TOO_LARGE: row(
+    'invalid',
+    400,
+    'the items of a SHARE event would take more than 32 times its bytes',
+    'Send the items in several SHARE events.',
+  ),
   ERR_RECORD_UNREADABLE: row(
     'invalid',
     400,

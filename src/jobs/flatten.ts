@@ -1,9 +1,9 @@
-import { eidOf, type TelemetryEvent } from '../core/event.ts';
+import { eidOf, type TelemetryEvent, withMetadata } from '../core/event.ts';
 import { withFlags } from '../core/flags.ts';
 import type { Emission, Job, JobDeps, Verdict } from '../core/job.ts';
 import { share } from '../core/shared-object.ts';
-import { deviceKey, emission, emitted, movedCounters, verdict } from './outcomes.ts';
-import { shareItemsOf } from './share-items.ts';
+import { deviceKey, emission, emitted, type Fault, movedCounters, rejected, verdict } from './outcomes.ts';
+import { type ShareItems, shareItemsOf } from './share-items.ts';
 
 const FLATTENED = share({ pp_share_event_processed: true });
 const COUNTS = {
@@ -18,13 +18,22 @@ const COUNTS = {
 
 type Counts = typeof COUNTS;
 
+const NO_ITEMS: ShareItems = { events: [], itemCount: 0 };
+
+const TOO_MANY: Fault = {
+  code: 'ERR_SHARE_TOO_LARGE',
+  reason: 'the items of the event would take more than 32 times its bytes',
+  pointer: '/edata/items',
+};
+
 /** The branch that an eid is denormalised in. */
 type Branch = 'telemetry.unique.primary' | 'telemetry.unique.secondary';
 
 /**
  * Routes unique events by eid and makes one SHARE_ITEM event of each item shared. ERROR goes its own way; everything
- * else goes to `telemetry.unique` and to one of the branches, AUDIT also to `telemetry.audit`.
- * Source: pipeline-preprocessor of the original, newest generation.
+ * else goes to `telemetry.unique` and to one of the branches, AUDIT also to `telemetry.audit`. A SHARE whose items
+ * would be out of all proportion is rejected.
+ * Source: pipeline-preprocessor of the original, newest generation; docs/decisions/0003-stream-job-semantics.md.
  */
 export function createFlatten(deps: JobDeps): Job {
   const secondaryEids = new Set(deps.options.flatten.secondaryEids);
@@ -41,6 +50,7 @@ export function createFlatten(deps: JobDeps): Job {
       'telemetry.unique.secondary',
       'telemetry.error',
       'telemetry.audit',
+      'telemetry.failed',
     ],
     unreadableTopic: 'telemetry.failed',
     plan: () => ({ marks: [], rows: [] }),
@@ -50,10 +60,11 @@ export function createFlatten(deps: JobDeps): Job {
         const eid = eidOf(item.event) ?? '';
         if (eid === 'ERROR') return routeError(item.event, counts);
         const branch = branchOf(eid);
+        const shared = eid === 'SHARE' ? shareItemsOf(item, deps) : NO_ITEMS;
+        if (shared === undefined) return refuseShare(item.event);
         countBranch(branch, counts);
         if (eid === 'AUDIT') return routeAudit(item.event, branch, counts);
         if (eid !== 'SHARE') return verdict(emitted(...copiesOf(item.event, branch)));
-        const shared = shareItemsOf(item, deps.uuid);
         counts.share_route_success_count += 1;
         counts.share_item_event_success_count += shared.itemCount;
         const itemBranch = branchOf('SHARE_ITEM');
@@ -66,6 +77,11 @@ export function createFlatten(deps: JobDeps): Job {
       return { verdicts, marks: [], counters: movedCounters(counts) };
     },
   };
+}
+
+function refuseShare(event: TelemetryEvent): Verdict {
+  const failed = withMetadata(event, { validation_error: '/edata/items', src: 'PipelinePreprocessor' });
+  return verdict(rejected(TOO_MANY, emission('telemetry.failed', deviceKey(event), failed)));
 }
 
 function routeError(event: TelemetryEvent, counts: Counts): Verdict {

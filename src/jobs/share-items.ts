@@ -8,35 +8,82 @@ interface Transfer {
   readonly size: number;
 }
 
+/** What a SHARE event becomes. */
+export interface ShareItems {
+  /** In the order of the items. */
+  readonly events: readonly JsonObject[];
+  /** Counts items, also those with an empty list of transfers. */
+  readonly itemCount: number;
+}
+
+/** Share items take no more than so many times the bytes of their SHARE event. */
+const GROWTH_MAX = 32;
+/** So few share items are never too many: each is its SHARE event's envelope and a few names and ids of ours. */
+const TRANSFERS_FREE = 32;
+
 /**
  * One SHARE_ITEM event for each transfer of each item of a SHARE event, or for the item where it lists none.
  * The mid is the share's with an id made from the event's place and the item's, so a replay makes the same events.
  * Source: pipeline-preprocessor of the original, newest generation.
- * @returns events in the order of the items; `itemCount` counts items, also those with an empty list of transfers
+ * @returns undefined where they would take more than 32 times the bytes of the event: a list of 350,000 empty
+ *          transfers fits into an event, and each would become an event with the whole context
  */
-export function shareItemsOf(
-  item: Item,
-  uuid: JobDeps['uuid'],
-): { readonly events: readonly JsonObject[]; readonly itemCount: number } {
+export function shareItemsOf(item: Item, { uuid, byteLength }: ShareDeps): ShareItems | undefined {
   const { event } = item;
-  const edata = objectAt(event, 'edata');
-  const items = valueAt(edata, 'items');
+  const items = valueAt(objectAt(event, 'edata'), 'items');
   const shared = Array.isArray(items) ? items.filter(isObject) : [];
+  if (isOutOfProportion(item, shared, byteLength)) return undefined;
   const place = formatSource(item.source);
+  const shareType = valueAt(event, 'edata', 'type');
   const events = shared.flatMap((sharedItem, itemIndex) =>
-    transfersOf(sharedItem, edata?.['type']).map((transfer, index) => ({
-      ...envelopeOf(item),
-      mid: `${midOf(event) ?? ''}-${uuid(`${place}:share:${itemIndex}:${index}`)}`,
-      edata: { dir: edata?.['dir'], type: transfer.type, size: transfer.size },
-      object: {
-        id: sharedItem['id'],
-        ver: sharedItem['ver'],
-        type: sharedItem['type'],
-        rollup: { l1: objectOf(event)?.id },
-      },
-    })),
+    transfersOf(sharedItem, shareType).map((transfer, index) =>
+      itemEventOf(item, { sharedItem, transfer, id: uuid(`${place}:share:${itemIndex}:${index}`) }),
+    ),
   );
   return { events, itemCount: shared.length };
+}
+
+type ShareDeps = Pick<JobDeps, 'uuid' | 'byteLength'>;
+
+/** What an item's event is made of beside the SHARE event. */
+interface ItemParts {
+  readonly sharedItem: JsonObject;
+  readonly transfer: Transfer;
+  readonly id: string;
+}
+
+function itemEventOf(item: Item, { sharedItem, transfer, id }: ItemParts): JsonObject {
+  const { event } = item;
+  return {
+    ...envelopeOf(item),
+    mid: `${midOf(event) ?? ''}-${id}`,
+    edata: { dir: valueAt(event, 'edata', 'dir'), type: transfer.type, size: transfer.size },
+    object: { ...describedItem(sharedItem), rollup: { l1: objectOf(event)?.id } },
+  };
+}
+
+function describedItem(sharedItem: JsonObject): JsonObject {
+  return { id: sharedItem['id'], ver: sharedItem['ver'], type: sharedItem['type'] };
+}
+
+const UUID_SAMPLE = '00000000-0000-5000-8000-000000000000';
+
+/** Measures one event, and what tells each item's from it: the events themselves may be too many to be made. */
+function isOutOfProportion(
+  item: Item,
+  shared: readonly JsonObject[],
+  byteLength: ShareDeps['byteLength'],
+): boolean {
+  const counts = shared.map(({ params }) => (Array.isArray(params) ? params.length : 1));
+  const count = counts.reduce((sum, transfers) => sum + transfers, 0);
+  if (count <= TRANSFERS_FREE) return false;
+  const bytesOf = (value: JsonObject): number => byteLength(JSON.stringify(value));
+  const transfer = { type: valueAt(item.event, 'edata', 'type'), size: 0 };
+  let bytes = count * bytesOf(itemEventOf(item, { sharedItem: {}, transfer, id: UUID_SAMPLE }));
+  for (const [index, sharedItem] of shared.entries()) {
+    if (counts[index]! > 0) bytes += counts[index]! * bytesOf(describedItem(sharedItem));
+  }
+  return bytes > GROWTH_MAX * bytesOf(item.event);
 }
 
 function transfersOf(sharedItem: JsonObject, shareType: Json | undefined): readonly Transfer[] {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Json, type JsonObject, objectAt } from '../../src/core/event.ts';
 import { createFlatten } from '../../src/jobs/flatten.ts';
-import { depsOf, emissionsOf, fixture, itemsOf, NOW_MS, run, topicCounts } from './run-job.ts';
+import { depsOf, emissionsOf, fixture, itemsOf, NOW_MS, outcomesOf, run, topicCounts } from './run-job.ts';
 
 const job = createFlatten(depsOf());
 const flatten = (...events: readonly Json[]) => run(job, itemsOf('telemetry.deduplicated', events));
@@ -104,4 +104,43 @@ test('odd transfers count as none, odd items are no items', () => {
   assert.deepEqual(objectAt(derived[0]?.event, 'object', 'rollup'), { l1: undefined });
   assert.equal(result.counters['share_item_event_success_count'], 2);
   assert.deepEqual(flatten({ eid: 'SHARE', edata: { items: {} } }).verdicts[0]?.derived, []);
+});
+
+test('items out of all proportion to their SHARE are not made; the event is rejected', () => {
+  const empty = fixture('invalid/ERR_SHARE_TOO_LARGE/empty-transfers.json');
+  const [item] = (empty['edata'] as JsonObject)['items'] as readonly JsonObject[];
+  const withItem = (changes: JsonObject): JsonObject => ({
+    ...empty,
+    edata: { ...(empty['edata'] as JsonObject), items: [{ ...item, ...changes }] },
+  });
+  const million = new Array<Json>(1_000_000).fill({});
+  const long = withItem({ id: 'x'.repeat(100_000), params: new Array<Json>(10_000).fill({}) });
+  for (const event of [empty, withItem({ params: million }), long]) {
+    const result = flatten(event);
+    const [outcome] = outcomesOf(result);
+    assert.ok(outcome?.kind === 'reject');
+    assert.deepEqual([outcome.code, outcome.pointer], ['ERR_SHARE_TOO_LARGE', '/edata/items']);
+    assert.deepEqual(outcome.emission, {
+      topic: 'telemetry.failed',
+      key: '2d8f6b1c94a0e7735b1f20c6d9ae4410',
+      event: { ...event, metadata: { validation_error: '/edata/items', src: 'PipelinePreprocessor' } },
+    });
+    assert.deepEqual(result.verdicts[0]?.derived, []);
+    assert.deepEqual(result.counters, {});
+  }
+});
+
+test('many transfers that say something, and few of any kind, are in proportion', () => {
+  const transfers = (count: number, transfer: JsonObject): JsonObject => ({
+    ...share,
+    edata: { items: [{ id: 'do_1', type: 'Content', ver: '1', params: new Array(count).fill(transfer) }] },
+  });
+  for (const [count, transfer] of [
+    [5000, { transfers: 0, size: 1_048_576 }],
+    [32, {}],
+  ] as const) {
+    const result = flatten(transfers(count, transfer));
+    assert.equal(result.verdicts[0]?.derived.length, 2 * count);
+    assert.equal(result.counters['share_item_event_success_count'], 1);
+  }
 });

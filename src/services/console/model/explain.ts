@@ -41,6 +41,11 @@ const RULES: Readonly<Record<string, Rule>> = {
     fix: 'Send less in one event: leave out stack traces, images and lists that only repeat.',
     example: null,
   },
+  ERR_SHARE_TOO_LARGE: {
+    rule: 'Each transfer of an item becomes an event of its own; those of this SHARE would take 32 times its bytes.',
+    fix: 'Send the items in several SHARE events, and only transfers that say something.',
+    example: null,
+  },
   ERR_EVENT_NOT_OBJECT: {
     rule: 'Every element of "events" must be a JSON object.',
     fix: 'Send each event as an object, not as a text that holds JSON.',
