@@ -6,6 +6,8 @@ interface Benchmark {
   run(options: BenchOptions): Promise<readonly Figure[]>;
   /** It takes minutes or the machine's memory: only by its name. */
   readonly isLong?: boolean;
+  /** What `--only` chooses from, by a part of a name. */
+  readonly variants?: readonly string[];
 }
 
 /** The benchmarks, by name; each measures its floor in the same run. */
@@ -28,13 +30,23 @@ const unknown = wanted.filter(name => BENCHMARKS[name] === undefined);
 if (unknown.length > 0) {
   misuse(`no benchmark named ${unknown.join(', ')}; there are ${Object.keys(BENCHMARKS).join(', ')}`);
 }
+const benchmarks: [name: string, benchmark: Benchmark][] = [];
+for (const [name, load] of Object.entries(BENCHMARKS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const benchmark = await load();
+  if (benchmark.isLong !== true || wanted.length > 0) benchmarks.push([name, benchmark]);
+}
+// Before the first one runs: a wrong word is said at once, not after the minutes of those before it.
+for (const [name, { variants }] of benchmarks) {
+  const { only } = options;
+  if (variants === undefined || only === undefined || variants.some(variant => variant.includes(only)))
+    continue;
+  misuse(`${name}: no variant has "${only}" in its name; there are:\n  ${variants.join('\n  ')}`);
+}
 process.stdout.write(
   `Node ${process.version}, ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown processor'}\n`,
 );
-for (const [name, load] of Object.entries(BENCHMARKS)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const { run, isLong = false } = await load();
-  if (isLong && wanted.length === 0) continue;
+for (const [name, { run }] of benchmarks) {
   process.stdout.write(`\n${name}\n`);
   for (const figure of await run(options)) process.stdout.write(`${lineOf(figure)}\n`);
 }
