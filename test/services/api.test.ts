@@ -123,6 +123,24 @@ test('the printed URL moves the token into a cookie that other sites cannot use'
   assert.equal(wrong.headers.get('set-cookie'), null);
 });
 
+test('a wrong token in the address is called wrong, with the remedy, to scripts and to browsers', async () => {
+  await using it = await startServer();
+  const script = await fetch(`${it.url}/?token=${TOKEN}x`);
+  const { error } = (await script.json()) as { error: { code: string; why: string; remedy: string } };
+  assert.equal(error.code, 'ERR_UNAUTHORIZED');
+  assert.equal(error.why, 'the token in the address is another one');
+  assert.match(error.remedy, /millrace status/);
+  const accept = { accept: 'text/html' };
+  const wrong = await fetch(`${it.url}/?token=${TOKEN}x`, { headers: accept });
+  assert.equal(wrong.status, 401);
+  const page = await wrong.text();
+  assert.match(page, /not the key of this Millrace/);
+  assert.match(page, /bin\/millrace status/);
+  assert.equal(page.includes(TOKEN), false, 'the page repeats no token');
+  const none = await (await fetch(`${it.url}/`, { headers: accept })).text();
+  assert.match(none, /has not been let in yet/);
+});
+
 test('every answer carries the security headers and none of the ingest ones', async () => {
   await using it = await startServer();
   for (const path of ['/health', '/v1/topics', '/no/such', '/%zz']) {

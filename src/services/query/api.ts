@@ -5,7 +5,7 @@ import { createTokenCheck, type TokenCheck } from '../ingest/bearer.ts';
 import { RETRY_AFTER_S } from '../ingest/envelope.ts';
 import { createGate, type Gate } from '../ingest/gate.ts';
 import { cookieHeader, refuseStranger } from './access.ts';
-import { SIGN_IN_PAGE } from './console-files.ts';
+import { signInPage } from './console-files.ts';
 import { refuseForeign } from './origin.ts';
 import { createPulse } from './pulse.ts';
 import { type ApiAnswer, type ApiRequest, type ApiRoute, NDJSON, takesHtml } from './route.ts';
@@ -97,14 +97,16 @@ function register(app: FastifyInstance, route: ApiRoute, { options, isKnown, upl
     schema: { querystring: { type: 'object', properties: route.query ?? {}, additionalProperties: false } },
     onRequest: async (request, reply) => {
       if (route.access === 'open') return;
-      if (route.path === '/' && isKnown(tokenParameter(request.query))) {
+      const asked = route.path === '/' ? tokenParameter(request.query) : undefined;
+      if (isKnown(asked)) {
         // The URL that is printed at start-up: the token moves into a cookie and out of the address.
         return reply.header('set-cookie', cookieHeader(options.token)).redirect('/', 303);
       }
-      const refusal = refuseStranger(request.headers, isKnown);
+      const refusal = refuseStranger(request.headers, isKnown, asked);
       if (refusal === null) return;
       if (route.path !== '/' || !takesHtml(request.headers)) throw refusal;
-      return reply.code(401).header('vary', 'accept').type('text/html; charset=utf-8').send(SIGN_IN_PAGE);
+      const page = signInPage(asked !== undefined);
+      return reply.code(401).header('vary', 'accept').type('text/html; charset=utf-8').send(page);
     },
     handler: async (request, reply) => {
       const run = (body: Buffer) =>

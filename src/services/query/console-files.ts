@@ -62,17 +62,26 @@ export function fileAnswer(
   };
 }
 
-/** The page for a browser without the cookie: says where the address is, and asks for nothing. */
-export const SIGN_IN_PAGE = `<!doctype html>
+/**
+ * The page for a browser without the cookie: says where the address is, and asks for nothing. `isWrong` where the
+ * address held a key and it is another one.
+ */
+export function signInPage(isWrong: boolean): string {
+  return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
 <title>Millrace: open the console</title>
 <h1>Open the console from its own address</h1>
-<p>This browser has not been let in yet. The address with the key in it is printed when Millrace starts,
-in the line that begins with <b>console</b>. To see it again, on the machine that runs Millrace:
+<p>${isWrong ? WRONG_KEY : 'This browser has not been let in yet.'}
+The address with the key in it is printed when Millrace starts, in the line
+that begins with <b>console</b>. To see it again, on the machine that runs Millrace:
 <pre>bin/millrace status</pre>
 <p>Came here by a link from somewhere else, and signed in before? <a href="/">Open the console</a>.
 </html>
 `;
+}
+
+const WRONG_KEY =
+  'The key in this address is not the key of this Millrace: it may be cut off, or of another data directory.';
