@@ -7,6 +7,7 @@ import { armFailpoint } from '../observability/failpoint.ts';
 import type { Release } from '../operations/engine/release.ts';
 import { MARKS_REMEDY, strangeMarks } from './check-stores.ts';
 import { everything, openOperations } from './compose-operations.ts';
+import { refuseServed } from './compose-owner.ts';
 import { runningServers, stopEnvironmentServers } from './compose-servers.ts';
 import { formatCounted } from './format.ts';
 import { keepServers } from './keep-servers.ts';
@@ -38,6 +39,7 @@ export interface BroughtUp {
  */
 export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
   const { settings, config } = options;
+  refuseServed(settings);
   await refuseTakenPort(settings, config);
   await refuseUnready(settings, config);
   await warnOfStrangeMarks(options);

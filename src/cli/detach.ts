@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../config/load.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Call } from './call.ts';
+import { refuseServed } from './compose-owner.ts';
 import { ask, findServer, readServing } from './http-client.ts';
 
 const READY_MS_MAX = 60_000;
@@ -48,6 +49,8 @@ function detachedFile({ dataDirectory, environment }: Call['settings']): string 
 /** Starts `up` with these flags in the background; see {@link detach}. */
 export async function startDetached(call: Call, flags: readonly string[]): Promise<void> {
   const { settings, output } = call;
+  // Its log and its flags would be those of the process that serves.
+  refuseServed(settings);
   mkdirSync(settings.dataDirectory, { recursive: true, mode: 0o711 });
   const logPath = join(settings.dataDirectory, `${settings.environment}-up.log`);
   const log = openSync(logPath, 'w', 0o600);

@@ -89,6 +89,9 @@ describe('command line without a server', () => {
       ['status --env locall', /no environments\/locall\.yaml \(did you mean local\?\)/],
       ['status --env ../x', /"\.\.\/x" cannot name an environment/],
       ['send', /give files to send, or --sample/],
+      ['send none.json', /none\.json/],
+      ['send --sample --count x', /--count must be an integer/],
+      ['status --data=', /--data names no folder/],
       ['cache load devices x.jsonl', /no dataset "devices" \(did you mean device\?\)/],
       ['job try validate --input none.jsonl', /none\.jsonl/],
       ['job describe validat', /did you mean validate\?/],
@@ -99,6 +102,24 @@ describe('command line without a server', () => {
       assert.match(stderr, /^millrace: .+\n {2}why: .+\n {2}try: .+\n$/, call);
       assert.match(stderr, why, call);
     }
+  });
+
+  it('says after the help what was asked of a group, or of help, that there is not', async () => {
+    for (const [call, why] of [
+      ['cache', /why: "cache" is not a command by itself\n {2}try: millrace cache --help\n$/],
+      ['help stauts', /why: there is no command "stauts"\n {2}try: millrace --help\n$/],
+    ] as const) {
+      const { status, stdout, stderr } = await run(call.split(' '));
+      assert.deepEqual([status, stdout], [2, ''], call);
+      assert.match(stderr, why, call);
+    }
+  });
+
+  it('uninstalls nothing where there is nothing, and says so', async () => {
+    const nowhere = join(directory, 'nowhere');
+    const { error } = await document(['uninstall', '--data', nowhere], { status: 1 });
+    assert.deepEqual([error.code, existsSync(nowhere)], ['ERR_NOT_FOUND', false]);
+    assert.match(error.why, /nowhere does not exist$/);
   });
 
   it('names what lies where the data directory should be', async () => {
@@ -322,8 +343,25 @@ describe('command line with a server', () => {
     );
   });
 
-  it('refuses a second server for the same data', async () => {
-    const { error } = await document(['up', '--port', '0'], { status: 1 });
-    assert.equal(error.code, 'ERR_OWNED');
+  it('refuses a second server for the same data, and changes nothing for it', async () => {
+    // As newer code would find it: its release is not sealed.
+    const releases = join(data, 'releases');
+    rmSync(releases, { recursive: true });
+    const receipts = await document(['receipts']);
+    const [log, flags] = [join(data, 'local-up.log'), join(data, 'local-up.json')];
+    const said = [readFileSync(log, 'utf8'), readFileSync(flags, 'utf8')];
+    for (const more of [[], ['--detach']]) {
+      const { error } = await document(['up', '--port', '0', ...more], { status: 1 });
+      assert.equal(error.code, 'ERR_OWNED', JSON.stringify(error));
+      assert.equal(existsSync(releases), false, 'no release was sealed');
+      assert.deepEqual(await document(['receipts']), receipts);
+      assert.deepEqual([readFileSync(log, 'utf8'), readFileSync(flags, 'utf8')], said);
+    }
+  });
+
+  it('says how to look up a mid that no address holds', async () => {
+    const { error } = await document(['trace', 'm'.repeat(20_000)], { status: 2 });
+    assert.equal(error.code, 'ERR_USAGE');
+    assert.match(error.remedy, /first 191 characters, "~" and the SHA-256/);
   });
 });

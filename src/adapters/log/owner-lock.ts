@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -26,20 +26,8 @@ export interface Ownership {
  * survives its process, and the pid comes to name another one.)
  */
 export async function takeOwnership(directory: string, name = 'owner'): Promise<Ownership> {
-  const file = join(directory, `${name}.lock`);
-  makePrivate(file);
-  const lock = new DatabaseSync(file, { timeout: 0 });
-  try {
-    // Not EXCLUSIVE: of two that ask at once each may then keep the other from it, and neither has it.
-    lock.exec('BEGIN IMMEDIATE');
-  } catch (error) {
-    lock.close();
-    if (!isBusy(error))
-      throw new MillraceError('ERR_STORE_UNAVAILABLE', `${name}.lock in ${directory}`, { cause: error });
-    throw new MillraceError('ERR_OWNED', `${directory} is owned by ${describeOwner(directory, name)}`, {
-      cause: error,
-    });
-  }
+  makePrivate(join(directory, `${name}.lock`));
+  const lock = takeLock(directory, name);
   const document = join(directory, `${name}.json`);
   const owner: OwnerDocument = {
     user: currentUser(),
@@ -57,6 +45,33 @@ export async function takeOwnership(directory: string, name = 'owner'): Promise<
       lock.close();
     },
   };
+}
+
+/**
+ * Throws ERR_OWNED, saying who has it, where a process owns the directory; changes nothing there. Another one may own
+ * it by the time this returns: it is for refusing early, and what is done next takes the lock itself.
+ */
+export function refuseOwned(directory: string, name = 'owner'): void {
+  if (existsSync(join(directory, `${name}.lock`))) takeLock(directory, name).close();
+}
+
+/** Longer than {@link refuseOwned} has the lock, who asks at that moment is not turned away by it. */
+const LOCK_WAIT_MS = 50;
+
+function takeLock(directory: string, name: string): DatabaseSync {
+  const lock = new DatabaseSync(join(directory, `${name}.lock`), { timeout: LOCK_WAIT_MS });
+  try {
+    // Not EXCLUSIVE: of two that ask at once each may then keep the other from it, and neither has it.
+    lock.exec('BEGIN IMMEDIATE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (!isBusy(error))
+      throw new MillraceError('ERR_STORE_UNAVAILABLE', `${name}.lock in ${directory}`, { cause: error });
+    throw new MillraceError('ERR_OWNED', `${directory} is owned by ${describeOwner(directory, name)}`, {
+      cause: error,
+    });
+  }
 }
 
 function describeOwner(directory: string, name: string): string {
