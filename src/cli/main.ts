@@ -26,6 +26,13 @@ async function runCommandLine(args: readonly string[]): Promise<void> {
 
 /** The parser's complaint in our words: `error: unknown option '--x'` and its suggestion on one line. */
 function usageError(error: CommanderError, args: readonly string[]): MillraceError {
+  // It has printed the help, which says what there is.
+  if (error.code === 'commander.help') {
+    const [first = '', second = ''] = args.filter(arg => !arg.startsWith('-'));
+    const why =
+      first === 'help' ? `there is no command "${second}"` : `"${first}" is not a command by itself`;
+    return new MillraceError('ERR_USAGE', why, { remedy: `millrace ${commandOf(args)}--help` });
+  }
   const why = error.message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')

@@ -44,11 +44,17 @@ export interface GlobalFlags {
   readonly set?: readonly string[] | undefined;
 }
 
-/** Joins flags with the process's variables; blank variables count as absent. Throws ERR_CONFIG_INVALID. */
+/** Joins flags with the process's variables; blank variables count as absent. Throws ERR_CONFIG_INVALID, ERR_USAGE. */
 export function readSettings(flags: GlobalFlags, env: NodeJS.ProcessEnv = process.env): Settings {
   const variable = (name: string): string | undefined => env[name] || undefined;
   const environment = flags.env ?? variable('MILLRACE_ENV') ?? 'local';
   checkEnvironmentName(environment);
+  if (flags.data === '') {
+    // As a shell writes a variable that is not set: the working directory is not what was meant.
+    throw new MillraceError('ERR_USAGE', '--data names no folder', {
+      remedy: 'Write, for example: --data ./data',
+    });
+  }
   return {
     environment,
     dataDirectory: resolve(flags.data ?? variable('MILLRACE_DATA') ?? 'data'),

@@ -20,11 +20,12 @@ export async function send(call: Call): Promise<number> {
       remedy: 'millrace send --help',
     });
   }
-  const server = findServer(call.settings);
-  const bytesInAll = isSample ? undefined : await sizeOf(args);
-  const progress = showProgress(call, bytesInAll);
-  const batches = isSample ? samples(call) : filesOf(args);
+  // What was typed wrongly is said first, whether anything serves or not.
   const concurrency = call.integer('concurrency', 1, 16) ?? 1;
+  const bytesInAll = isSample ? undefined : await sizeOf(args);
+  const batches = isSample ? samples(call) : filesOf(args);
+  const server = findServer(call.settings);
+  const progress = showProgress(call, bytesInAll);
   const sent = await sendBatches(server, batches, { concurrency, onAnswer: progress });
   output.progress('');
   const document: SendDocument = { files: args.length, ...sent };

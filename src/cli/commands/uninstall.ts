@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
@@ -20,6 +20,11 @@ export async function uninstall(call: Call): Promise<undefined> {
   if (!call.flag('plan')) await refuseUnconfirmed(call, settings.environment, config);
   const { scope, locked } = await openOperations({ settings, config });
   const { host, paths, formatStamp } = scope.site;
+  if (!existsSync(paths.data)) {
+    throw new MillraceError('ERR_NOT_FOUND', `${paths.data} does not exist`, {
+      remedy: 'Nothing was touched. Name the data directory: --data FOLDER',
+    });
+  }
   const stamp = await host.read(join(paths.data, 'format.json'));
   if (stamp === undefined || Buffer.from(stamp).toString('utf8') !== formatStamp) {
     throw new MillraceError('ERR_DATA_FORMAT', `${paths.data} does not carry the mark of this version`, {
