@@ -183,7 +183,19 @@ test('unknown paths are 404, other methods 405 with Allow, broken escapes 400, a
     'HEAD, GET',
   ]);
   assert.deepEqual(await codeAt('/v1/trace/%zz'), [400, 'ERR_REQUEST_INVALID', null]);
-  assert.deepEqual(await codeAt(`/v1/trace/${'x'.repeat(5000)}`), [400, 'ERR_REQUEST_INVALID', null]);
+  assert.deepEqual(await codeAt(`/v1/trace/${'x'.repeat(17_000)}`), [431, 'ERR_REQUEST_INVALID', null]);
+});
+
+test('a mid of any length that an address holds can be asked for, and one with NUL', async () => {
+  await using it = await startServer();
+  const asked: string[] = [];
+  it.backend.trace = async mid => {
+    asked.push(mid);
+    return { mid, sightings: [] };
+  };
+  const mids = ['x'.repeat(4097), 'x'.repeat(15_000), 'a\0b'];
+  for (const mid of mids) assert.equal((await ask(it, `/v1/trace/${encodeURIComponent(mid)}`)).status, 404);
+  assert.deepEqual(asked, mids);
 });
 
 test('/openapi.json holds every route and every ingest path, and every reference in it leads somewhere', async () => {

@@ -290,10 +290,45 @@ export const READER_CONTRACT: Readonly<Record<string, (setting: ReaderSetting) =
         [offset],
       );
     }
-    // Past 8192 characters the column is empty; the event is stored whole all the same.
-    await tables.insert(failedRows(10, JSON.stringify({ mid: long + long })));
+    // Past 8192 characters other columns are empty; the event is stored whole all the same, and found by its mid.
+    const actor = { id: long + long };
+    await tables.insert(failedRows(10, JSON.stringify({ mid: long + long, actor })));
     const { mid, event } = await reader.failedEvent('local.telemetry.failed:0:10');
-    assert.deepEqual([mid, event], [null, { mid: long + long }]);
+    assert.deepEqual(event, { mid: long + long, actor });
+    assert.equal(mid?.length, 256, 'its short form');
+    const [row] = (await reader.events({ mid: long + long })).events;
+    assert.deepEqual([row?.offset, row?.userId], [10, null]);
+    for (const asked of [long + long, mid ?? '']) {
+      assert.deepEqual(
+        (await reader.trace(asked)).sightings.map(({ source }) => source.offset),
+        [10],
+        'found by the whole and by the short form',
+      );
+    }
+  },
+
+  'an event whose mid, device or person holds NUL is found by what the client sent': async ({
+    tables,
+    reader,
+  }) => {
+    const long = `${'n'.repeat(300)}\0`;
+    for (const [offset, name] of ['a\0b', '\0', long].entries()) {
+      const value = { eid: name, mid: name, context: { did: name, channel: name }, actor: { id: name } };
+      await tables.insert(failedRows(offset, JSON.stringify(value)));
+      assert.deepEqual(
+        (await reader.trace(name)).sightings.map(({ source }) => source.offset),
+        [offset],
+      );
+      for (const chosen of [{ mid: name }, { did: name }, { user: name }, { eid: name, channel: name }]) {
+        assert.deepEqual(
+          (await reader.events(chosen)).events.map(row => row.offset),
+          [offset],
+          JSON.stringify(chosen),
+        );
+      }
+      const { event } = await reader.failedEvent(`local.telemetry.failed:0:${offset}`);
+      assert.deepEqual(event, value);
+    }
   },
 
   'numbers beyond the columns are kept in the record alone': async ({ tables, reader }) => {

@@ -9,7 +9,7 @@ import { MillraceError } from '../../core/errors.ts';
 import { parseSource } from '../../core/record.ts';
 import type { ColumnValue } from '../../core/relations.ts';
 import { bareTopic, fullTopic } from '../../core/topics.ts';
-import { keyText } from './key-text.ts';
+import { columnText, keyText } from './key-text.ts';
 import { jsonOrText, type Position, pageRows, parsePosition, wholeMs } from './look-up.ts';
 import { type SqlReader, type SqlRow, textOf } from './sql-database.ts';
 
@@ -157,8 +157,8 @@ function conditionsOf(
     ['mid', keyOrNone(filter.mid)],
     ['did', keyOrNone(filter.did)],
     ['user_id', keyOrNone(filter.user)],
-    ['eid', filter.eid],
-    ['channel', filter.channel],
+    ['eid', filter.eid === undefined ? undefined : columnText(filter.eid)],
+    ['channel', filter.channel === undefined ? undefined : columnText(filter.channel)],
   ] as const;
   return wanted.flatMap(([column, value]) => (value === undefined ? [] : [{ column, value }]));
 }

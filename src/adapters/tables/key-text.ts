@@ -17,11 +17,18 @@ const PLACES = Object.fromEntries(
   ]),
 );
 
+/** A text as a column of an event holds it: U+FFFD in the place of NUL, as the sink wrote it. */
+export function columnText(text: string): string {
+  return text.replaceAll('\0', '\ufffd');
+}
+
 /**
- * A text as an indexed column holds it: one over 256 characters is its first 191, `~` and the SHA-256 of its
- * UTF-8 in hexadecimal, so that looking it up whole still finds it. `raw` holds the event as it was.
+ * A text as an indexed column holds it: as {@link columnText}, and one over 256 characters is its first 191, `~` and
+ * the SHA-256 of its UTF-8 in hexadecimal, so that looking it up whole still finds it. What a column holds is found by
+ * itself, too. `raw` holds the event as it was.
  */
-export function keyText(text: string): string {
+export function keyText(whole: string): string {
+  const text = columnText(whole);
   if (text.length <= KEY_CHARACTERS_MAX) return text;
   const digest = createHash('sha256').update(text).digest('hex');
   return `${text.slice(0, HEAD_CHARACTERS)}~${digest}`;

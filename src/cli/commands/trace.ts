@@ -1,11 +1,23 @@
 import type { SightingDocument, TraceDocument } from '../../core/documents.ts';
+import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
 import { formatTable, formatTime, printable } from '../format.ts';
 import { askDocument, findServer } from '../http-client.ts';
 
+/** Of the 16 KiB that a server takes for address and headers; the rest is the token and what `fetch` adds. */
+const PATH_BYTES_MAX = 15 * 1024;
+
 /** `trace MID`: exit 1 where nothing is known of it. */
 export async function trace(call: Call): Promise<undefined> {
   const path = `/v1/trace/${encodeURIComponent(call.arg(0))}`;
+  if (path.length > PATH_BYTES_MAX) {
+    const why = `the mid takes ${path.length} bytes of an address, which has room for ${PATH_BYTES_MAX}`;
+    throw new MillraceError('ERR_USAGE', why, {
+      remedy:
+        'Trace its short form, which is the mid that "millrace failed" and "millrace query" show: ' +
+        'its first 191 characters, "~" and the SHA-256 of all of it, in hexadecimal.',
+    });
+  }
   const document = await askDocument<TraceDocument>(findServer(call.settings), { path });
   call.output.document(document, () => document.sightings.map(sightingText).join('\n'));
 }

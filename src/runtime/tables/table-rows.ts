@@ -19,7 +19,7 @@ export const TABLE_TOPICS: Readonly<Partial<Record<TopicName, RelationName>>> = 
   'telemetry.dropped': 'dropped',
 };
 
-// Longer texts would only swell the indexes; nothing that names an event comes near. `raw` holds them whole.
+// Longer texts would only swell the tables; `raw` holds them whole.
 const TEXT_CHARACTERS_MAX = 8192;
 const DATE_MS_MAX = 8.64e15;
 const RELATION_OF = new Map<string, RelationName>(Object.entries(TABLE_TOPICS));
@@ -82,7 +82,8 @@ function eventValues(event: JsonObject): ColumnValue[] {
   const ets = integer(event['ets']);
   return [
     text(event['eid']),
-    text(event['mid']),
+    // However long: the store keeps its head and its digest, and whoever looks for it gives it whole.
+    text(event['mid'], Number.POSITIVE_INFINITY),
     // Of device and channel the last is where a dropped event's short record has it.
     text(dimensions?.['did'] ?? context?.['did'] ?? event['did']),
     text(dimensions?.['channel'] ?? context?.['channel'] ?? event['channel']),
@@ -105,10 +106,10 @@ function pushOrigin(values: ColumnValue[], { record, provenance }: RowContext, i
   );
 }
 
-function text(value: Json | undefined): string | null {
+function text(value: Json | undefined, charactersMax = TEXT_CHARACTERS_MAX): string | null {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (typeof value !== 'string' || value === '' || value.length > TEXT_CHARACTERS_MAX) return null;
-  // PostgreSQL takes no NUL in a text.
+  if (typeof value !== 'string' || value === '' || value.length > charactersMax) return null;
+  // PostgreSQL takes no NUL in a text; look-ups replace it the same way (`keyText`).
   return value.includes('\0') ? value.replaceAll('\0', '\ufffd') : value;
 }
 

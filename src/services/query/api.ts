@@ -10,7 +10,7 @@ import { refuseForeign } from './origin.ts';
 import { createPulse } from './pulse.ts';
 import { type ApiAnswer, type ApiRequest, type ApiRoute, NDJSON, takesHtml } from './route.ts';
 import { apiRoutes } from './routes.ts';
-import type { ServerOptions } from './server-options.ts';
+import { HEADER_BYTES_MAX, type ServerOptions } from './server-options.ts';
 import { readUpload } from './upload.ts';
 
 /** The API without a listener. */
@@ -66,8 +66,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-/** Longest path parameter: a mid or key may be long, and a longer one is answered 400. */
-const PARAM_CHARACTERS_MAX = 4096;
+/** Longest path parameter: any that the headers' bound lets in, as a mid or key may be long. */
+const PARAM_CHARACTERS_MAX = HEADER_BYTES_MAX;
 /** Uploads of lines at once: each holds up to its route's bytesMax in memory until it is stored. */
 const UPLOADS_MAX = 2;
 

@@ -6,6 +6,9 @@ import type { IngestMeter } from '../ingest/meter.ts';
 import type { ConsoleFiles } from './console-files.ts';
 import type { OperationsApi } from './operations-api.ts';
 
+/** Of a request's first line and headers together; more is answered 431. */
+export const HEADER_BYTES_MAX = 16 * 1024;
+
 /** What the server is made with. */
 export interface ServerOptions {
   /** Keys `http.*`; of `ingest.*` the times and sizes that bound every request. */

@@ -8,7 +8,7 @@ import { isSendable } from './access.ts';
 import { createApi } from './api.ts';
 import { limitConnections } from './connections.ts';
 import { isLoopback } from './origin.ts';
-import type { ServerOptions } from './server-options.ts';
+import { HEADER_BYTES_MAX, type ServerOptions } from './server-options.ts';
 
 /** A server that listens. */
 export interface RunningServer {
@@ -61,7 +61,6 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
 
 /** As the original, which raised it above the idle timeout of the proxies before it. */
 const KEEP_ALIVE_MS = 300_000;
-const HEADER_BYTES_MAX = 16 * 1024;
 const DRAIN_MS_MAX = 10_000;
 
 function serverLimits(config: Config) {
