@@ -4,6 +4,7 @@ import type { QueryRunner, TableStore } from '../../src/core/ports.ts';
 import { READABLE_RELATIONS } from '../../src/core/relations.ts';
 import { tableRowsOf } from '../../src/runtime/tables/table-rows.ts';
 import { EXAMPLES } from '../../src/services/console/model/examples.ts';
+import { groupsSql, timesSql } from '../../src/services/console/model/rejections.ts';
 import { ENVIRONMENT, logRecord } from './setting.ts';
 
 /** What a query may take. */
@@ -190,11 +191,35 @@ export const QUERY_CONTRACT: Readonly<Record<string, (open: OpenQueries) => Prom
     }
   },
 
+  'what the console asks of rejections is answered, and bounded by the newest': async open => {
+    const queries = await open();
+    const counted = async (groupedMax?: number) =>
+      (await queries.run(groupsSql(0, '', groupedMax))).rows.map(({ code, count }) => [code, count]);
+    assert.deepEqual(await counted(), [
+      ['ERR_SCHEMA_VIOLATION', 3],
+      ['ERR_TIME_INVALID', 1],
+    ]);
+    assert.deepEqual(await counted(2), [['ERR_SCHEMA_VIOLATION', 2]]);
+    const [first] = (await queries.run(groupsSql(0, ''))).rows;
+    assert.match(String(first?.['newest']), /^\d+ local\.telemetry\.failed:0:[123]$/);
+    assert.deepEqual((await queries.run(groupsSql(0, "o'job"))).rows, []);
+    const times = (await queries.run(timesSql(0, '', 60_000))).rows;
+    assert.deepEqual(
+      times.map(({ code, count }) => [code, count]),
+      [
+        ['ERR_SCHEMA_VIOLATION', 3],
+        ['ERR_TIME_INVALID', 1],
+      ],
+    );
+  },
+
   'events can be read inside': async open => {
     const queries = await open();
     const sql = `SELECT raw ->> '$.mid' AS mid, raw -> 'edata' ->> 'pageid' AS page, raw ->> 'eid' AS eid,
-      raw -> '$.edata.steps[0]' AS step, raw ->> '$.edata.nothing' AS missing FROM events WHERE mid = 'm4'`;
-    const row = { mid: 'm4', page: 'home', eid: 'START', step: '{"at":4}', missing: null };
+      raw -> '$.edata.steps[0]' AS step, raw ->> '$.edata.nothing' AS missing,
+      json_valid(raw) AS valid, json_valid('{"a"') AS broken FROM events WHERE mid = 'm4'`;
+    const inside = { mid: 'm4', page: 'home', eid: 'START', step: '{"at":4}', missing: null };
+    const row = { ...inside, valid: 1, broken: 0 };
     assert.deepEqual((await queries.run(sql)).rows, [row]);
   },
 

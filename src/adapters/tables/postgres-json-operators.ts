@@ -19,8 +19,26 @@ const OPERATORS = [
   },
 ] as const;
 
-/** Makes the operators that are missing in the schema where tables are made. */
+/**
+ * `json_valid(raw)` as on SQLite: whether the operators can read inside. An escape of U+0000 is none that they
+ * can read.
+ * PostgreSQL before 16 has nothing of the kind: a text is tried, in a subtransaction, which no parallel plan may have.
+ */
+const JSON_VALID = `
+  CREATE OR REPLACE FUNCTION json_valid(text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE AS $body$
+    BEGIN
+      PERFORM $1::jsonb;
+      RETURN $1 IS NOT NULL;
+    EXCEPTION WHEN others THEN
+      RETURN false;
+    END $body$`;
+
+/** Makes the operators and the function that are missing in the schema where tables are made. */
 export async function makeJsonOperators(client: pg.ClientBase): Promise<void> {
+  const { rowCount } = await client.query(`
+    SELECT 1 FROM pg_proc WHERE proname = 'json_valid' AND pronamespace = current_schema()::regnamespace`);
+  if (rowCount === 0) await client.query(JSON_VALID);
   const { rows } = await client.query(`
     SELECT oprname AS name FROM pg_operator
     WHERE oprnamespace = current_schema()::regnamespace AND oprleft = 'text'::regtype AND oprright = 'text'::regtype`);

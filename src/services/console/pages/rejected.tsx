@@ -2,6 +2,7 @@ import { useMemo } from 'preact/hooks';
 import type { QueryDocument } from '../../query/contract.ts';
 import { commonPointer, fieldOf } from '../model/explain.ts';
 import { formatCount } from '../model/format.ts';
+import { GROUPED_MAX, groupsSql, timesSql } from '../model/rejections.ts';
 import { Ago, Empty, PageHead, Panel, RefusalBox } from '../parts/bits.tsx';
 import { Chart, LAYER_COLORS } from '../parts/chart.tsx';
 import { ExportButtons } from '../parts/export-buttons.tsx';
@@ -17,7 +18,6 @@ const SPANS: Readonly<Record<string, readonly [label: string, ms: number, bucket
   '24h': ['Last 24 hours', 24 * HOUR_MS, 1_800_000],
   '7d': ['Last 7 days', 7 * 24 * HOUR_MS, 3 * HOUR_MS],
 };
-const GROUPS_MAX = 500;
 const CHART_HEIGHT = 150;
 const CLOSED = { id: undefined, group: undefined };
 
@@ -45,7 +45,7 @@ export function RejectedPage() {
   const idle = pulse.value?.status.idle === true;
   const job = query['job'] ?? '';
   const { answer } = useAnswer(`${span} ${job} ${rejected} ${idle}`, signal =>
-    post<QueryDocument>('/v1/query', { sql: groupsSql(span, job) }, signal),
+    post<QueryDocument>('/v1/query', { sql: groupsSql(fromMsOf(span), job) }, signal),
   );
   const groups = useMemo(
     () => (answer === undefined || 'refusal' in answer ? [] : groupsOf(answer.value)),
@@ -92,7 +92,9 @@ export function RejectedPage() {
 /** No number before there is one: over many rejections the question takes seconds, and 0 would be believed. */
 function countOf(answer: Answer<QueryDocument> | undefined, total: number): string {
   if (answer === undefined) return 'Counting what was rejected';
-  return 'refusal' in answer ? 'Rejected, not counted' : `${formatCount(total)} rejected`;
+  if ('refusal' in answer) return 'Rejected, not counted';
+  const isCut = total >= GROUPED_MAX;
+  return isCut ? `The newest ${formatCount(total)} rejected` : `${formatCount(total)} rejected`;
 }
 
 function AllJobs() {
@@ -144,7 +146,7 @@ function OverTime({
   readonly version: string;
 }) {
   const { answer } = useAnswer(`${span} ${job} ${version}`, signal =>
-    post<QueryDocument>('/v1/query', { sql: timesSql(span, job) }, signal),
+    post<QueryDocument>('/v1/query', { sql: timesSql(fromMsOf(span), job, SPANS[span]![2]) }, signal),
   );
   const drawn = useMemo(
     () =>
@@ -189,23 +191,9 @@ function sumFrom(layers: readonly (readonly number[])[], from: number, at: numbe
   return layers.slice(from).reduce((sum, layer) => sum + (layer[at] ?? 0), 0);
 }
 
-function whereOf(span: string, job: string): string {
-  const fromMs = Math.floor((Date.now() - SPANS[span]![1]) / 1000) * 1000;
-  return `WHERE received_at >= ${fromMs}${job === '' ? '' : ` AND job = '${job.replaceAll("'", "''")}'`}`;
-}
-
-function groupsSql(span: string, job: string): string {
-  return `SELECT code, job, eid, pointer, reason, pdata_id,
-  CASE WHEN json_valid(raw) THEN raw ->> '$.context.pdata.ver' END AS version,
-  count(*) AS count, max(received_at || ' ' || id) AS newest
-FROM failed ${whereOf(span, job)}
-GROUP BY code, job, eid, pointer, reason, pdata_id, version
-ORDER BY count DESC LIMIT ${GROUPS_MAX}`;
-}
-
-function timesSql(span: string, job: string): string {
-  return `SELECT code, received_at / ${SPANS[span]![2]} AS bucket, count(*) AS count
-FROM failed ${whereOf(span, job)} GROUP BY code, bucket ORDER BY code`;
+/** From when on rejections of the span are looked at: to the second, so that both questions ask the same. */
+function fromMsOf(span: string): number {
+  return Math.floor((Date.now() - SPANS[span]![1]) / 1000) * 1000;
 }
 
 /** Rows whose fields differ only in the place within a list become one. */
