@@ -31,7 +31,16 @@ describe('plan of topics', () => {
       ],
     );
     assert.equal(wanted[0]!.configs['retention.ms'], '604800000');
-    assert.ok(Number(wanted[0]!.configs['max.message.bytes']) > SETTINGS.recordBytesMax);
+  });
+
+  it('takes larger records where they come of others than where they come in, up to what brokers take', () => {
+    const limitsOf = (recordBytesMax: number): readonly number[] =>
+      wantedTopics({ ...SETTINGS, recordBytesMax }).map(({ configs }) =>
+        Number(configs['max.message.bytes']),
+      );
+    const MIB = 1_048_576;
+    assert.deepEqual(limitsOf(5 * MIB), [6 * MIB, 48 * MIB, 48 * MIB, 48 * MIB]);
+    assert.deepEqual(limitsOf(64 * MIB), [65 * MIB, 96 * MIB, 96 * MIB, 96 * MIB]);
   });
 
   it('creates what is missing and has nothing to do where all is as wanted', () => {

@@ -17,8 +17,11 @@ export interface KafkaConnection {
   readonly password: string;
 }
 
-/** Largest record, bytes with key and headers: the largest batch of ingest (64 MiB) and room beside it. */
-const RECORD_BYTES_MAX = 72 * 1024 * 1024;
+/**
+ * Largest record, bytes with key and headers: the largest batch of ingest (64 MiB) and half as much again. Brokers
+ * take no request of more than 100 MiB by default.
+ */
+export const RECORD_BYTES_MAX = 96 * 1024 * 1024;
 /** After this the group takes a member for dead; brokers allow no less than 6 s by default. */
 export const SESSION_MS = 6_000;
 /** After this the broker aborts what a dead process left open; until then its readers wait. */

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../../core/errors.ts';
-import { fullTopic } from '../../../core/topics.ts';
+import { fullTopic, topicKind } from '../../../core/topics.ts';
+import { RECORD_BYTES_MAX } from './kafka-settings.ts';
 
 /** A topic as it should be. */
 export interface WantedTopic {
@@ -36,6 +37,12 @@ export const COUNTERS_TOPIC = 'system.counters';
 const MIB = 1024 * 1024;
 /** Room beside the largest batch for key, headers and framing. */
 const RECORD_ROOM_BYTES = MIB;
+/**
+ * How much larger than what came in a record may be that comes of it. What cannot be read is kept as text, six bytes
+ * for a control character, and in base64 where it is not UTF-8. The brokers measure it compressed; bytes that nothing
+ * compresses come to a third more.
+ */
+const GROWTH_MAX = 8;
 
 /** What the topics of an environment are made from. */
 export interface TopicSettings {
@@ -47,7 +54,7 @@ export interface TopicSettings {
   readonly replication: number;
   readonly minInsync: number;
   readonly retentionMs: number;
-  /** Largest record's value, `ingest.bodyBytesMax`. */
+  /** Largest value of a record that comes in, `ingest.bodyBytesMax`; what comes of it may be larger. */
   readonly recordBytesMax: number;
 }
 
@@ -58,11 +65,13 @@ export interface TopicSettings {
  */
 export function wantedTopics(settings: TopicSettings): readonly WantedTopic[] {
   const { environment, replication, partitions } = settings;
+  const sentBytesMax = settings.recordBytesMax + RECORD_ROOM_BYTES;
   const shared = {
     'min.insync.replicas': String(settings.minInsync),
-    'max.message.bytes': String(settings.recordBytesMax + RECORD_ROOM_BYTES),
+    'max.message.bytes': String(Math.min(GROWTH_MAX * sentBytesMax, RECORD_BYTES_MAX)),
   };
   const events = { ...shared, 'cleanup.policy': 'delete', 'retention.ms': String(settings.retentionMs) };
+  const sent = { ...events, 'max.message.bytes': String(sentBytesMax) };
   // Small segments: only closed ones are compacted, and who starts reads what is left.
   const notes = {
     ...shared,
@@ -73,7 +82,10 @@ export function wantedTopics(settings: TopicSettings): readonly WantedTopic[] {
   };
   const named = (name: string) => fullTopic(environment, name);
   return [
-    ...settings.stored.map(name => ({ topic: named(name), partitions, replication, configs: events })),
+    ...settings.stored.map(name => {
+      const configs = topicKind(name) === 'input' ? sent : events;
+      return { topic: named(name), partitions, replication, configs };
+    }),
     ...[...settings.internal, COUNTERS_TOPIC].map(name => ({
       topic: named(name),
       partitions: 1,
