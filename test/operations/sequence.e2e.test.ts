@@ -24,11 +24,9 @@ describe('the whole sequence on embedded', () => {
     assert.equal((await line.run(['plan', '--exit-code'])).status, 1);
   });
 
-  it('does exactly what it planned, in 15 s', async () => {
+  it('does exactly what it planned', async () => {
     const planned = await line.plan();
-    const startMs = performance.now();
     const { ended, events, summary } = await line.operate(ALL);
-    const tookMs = performance.now() - startMs;
     assert.equal(ended.status, 0, ended.stdout + ended.stderr);
     assert.deepEqual([summary.ok, summary.changes], [true, planned.changes]);
     const done = summary.receipts.map(({ operation, changes }) => ({ operation, changes }));
@@ -38,17 +36,13 @@ describe('the whole sequence on embedded', () => {
     assert.ok(
       events.every(({ timeMs, operation, phase }) => timeMs > 0 && operation !== '' && phase !== undefined),
     );
-    assert.ok(tookMs < 15_000, `${Math.round(tookMs)} ms`);
   });
 
-  it('1: does nothing the second time, in 3 s', async () => {
+  it('1: does nothing the second time', async () => {
     const before = fingerprint(line.data);
-    const startMs = performance.now();
     const { ended, summary } = await line.operate(ALL);
-    const tookMs = performance.now() - startMs;
     assert.equal(ended.status, 0);
     assert.deepEqual(summary, { receipts: [], changes: 0, ok: true });
-    assert.ok(tookMs < 3000, `${Math.round(tookMs)} ms`);
     const changed = Object.entries(fingerprint(line.data)).filter(([path, text]) => before[path] !== text);
     // The record of the run, and nothing else.
     assert.deepEqual(
