@@ -1,4 +1,7 @@
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -6,6 +9,7 @@ import { composeHost } from '../../src/cli/compose-servers.ts';
 import { cacheDirectory } from '../../src/config/environment.ts';
 import { type Config, OPTIONS, type OptionKey } from '../../src/config/options.ts';
 import { MillraceError } from '../../src/core/errors.ts';
+import type { Host } from '../../src/core/host.ts';
 import { describeServers, type ServersContext, stopServers } from '../../src/operations/provision/servers.ts';
 import { bringUpServers, planServers, type RunningServers } from './bring-up.ts';
 
@@ -52,11 +56,12 @@ export async function serversContext(overrides: Partial<Config>): Promise<TestCo
   await chmod(dataDirectory, 0o711);
   const environment = 'test';
   const root = join(dataDirectory, environment);
+  const host = composeHost(root);
   const context = {
-    host: composeHost(root),
+    host,
     root,
     cache: cacheDirectory(),
-    config: configWith(overrides),
+    config: configWith({ 'host.portBase': await claimPorts(host) }, overrides),
     environment,
     dataDirectory,
   };
@@ -66,6 +71,34 @@ export async function serversContext(overrides: Partial<Config>): Promise<TestCo
     await rm(dataDirectory, { recursive: true, force: true });
   });
   return context;
+}
+
+/** Blocks of ports as the product picks them, below those that systems hand out by themselves. */
+const FIRST_PORT = 20_000;
+const BLOCK_PORTS = 32;
+const BLOCK_COUNT = 384;
+
+/**
+ * A free block of ports that stays this process's: it listens on the last one, which no server takes, until it ends.
+ * Of two test files that pick a block at the same time, and come to listen on it seconds later, both would see it free.
+ */
+async function claimPorts(host: Host): Promise<number> {
+  const first = randomInt(BLOCK_COUNT);
+  for (let index = 0; index < BLOCK_COUNT; index++) {
+    const base = FIRST_PORT + ((first + index) % BLOCK_COUNT) * BLOCK_PORTS;
+    const claim = createServer().listen({ port: base + BLOCK_PORTS - 1, host: '127.0.0.1', exclusive: true });
+    const isOurs = await once(claim, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isOurs) continue;
+    claim.unref();
+    const ports = Array.from({ length: BLOCK_PORTS - 1 }, (_, offset) => base + offset);
+    const areFree = await Promise.all(ports.map(port => host.isPortFree(port)));
+    if (areFree.every(Boolean)) return base;
+    claim.close();
+  }
+  throw new Error('every block of ports is taken');
 }
 
 /**
