@@ -158,7 +158,7 @@ describe('a Redis that is full', { skip, timeout: TEST_MS_MAX }, () => {
     ({ port } = free.address() as AddressInfo);
     free.close();
     await once(free, 'close');
-    const words = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--maxmemory', '1mb'];
+    const words = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--maxmemory', '1'];
     redis = spawn(await readlink(`/proc/${pid}/exe`), [...words, '--maxmemory-policy', 'noeviction'], {
       // The same file as the one that checks dumps: it goes by its name.
       argv0: 'redis-server',

@@ -66,7 +66,7 @@ export async function post(
 }
 
 /** Posts a body again and again, at most for a time, until it is acknowledged. */
-export async function postUntilAcknowledged(millrace: Millrace, body: string, msMax = 15_000): Promise<void> {
+export async function postUntilAcknowledged(millrace: Millrace, body: string, msMax = 60_000): Promise<void> {
   const deadlineMs = Date.now() + msMax;
   for (let reply = await post(millrace, body); reply.status !== 200; reply = await post(millrace, body)) {
     assert.ok(Date.now() < deadlineMs, `not acknowledged within ${msMax} ms: ${JSON.stringify(reply)}`);
@@ -134,7 +134,7 @@ export async function archiveAll(millrace: Millrace): Promise<ArchiveDocument['o
 export async function until(
   what: string,
   claim: () => boolean | Promise<boolean>,
-  msMax = 15_000,
+  msMax = 60_000,
 ): Promise<void> {
   const deadlineMs = Date.now() + msMax;
   while (!(await claim())) {

@@ -13,6 +13,9 @@ import { logOptions, partitionOf, readAll, temporaryDirectory, textOf } from './
 /** Acknowledged texts of alpha by `partition:offset`. */
 type Acknowledged = Map<string, string>;
 
+/** Commits that a run acknowledges at least before it is killed: on a slow disk it may take more than its while. */
+const COMMITS_MIN = 120;
+
 /** Runs the committer until it dies at its failpoint, or until it is killed after a while. */
 async function runUntilKilled(
   directory: string,
@@ -29,13 +32,24 @@ async function runUntilKilled(
   });
   const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout });
+  let isDue = false;
+  let commits = 0;
+  const killWhereDue = () => {
+    if (isDue && commits >= COMMITS_MIN) child.kill('SIGKILL');
+  };
   lines.on('line', line => {
     if (line === 'open') {
-      if (options.failpoint === '') setTimeout(() => child.kill('SIGKILL'), options.afterMs);
+      if (options.failpoint !== '') return;
+      setTimeout(() => {
+        isDue = true;
+        killWhereDue();
+      }, options.afterMs);
       return;
     }
     // A line may be cut by the kill; what was not said whole was not acknowledged.
     if (!line.endsWith('}')) return;
+    commits += 1;
+    killWhereDue();
     const { partition, baseOffset, texts } = JSON.parse(line) as {
       readonly partition: number;
       readonly baseOffset: number;

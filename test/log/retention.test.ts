@@ -23,7 +23,8 @@ async function commitOffset(log: EmbeddedLog, group: string, offset: number): Pr
 
 /** Retention runs beside the commits that open segments: waits for what it does. */
 async function untilStart(log: EmbeddedLog, atLeast: number): Promise<number> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+  const deadlineMs = performance.now() + 30_000;
+  while (performance.now() < deadlineMs) {
     const { startOffset } = partitionOf(await log.describe(), 'beta', 0);
     if (startOffset >= atLeast) return startOffset;
     await delay(10);

@@ -87,15 +87,20 @@ export async function endOf(child: ChildProcess): Promise<Ended> {
   return { status: child.exitCode, signal: child.signalCode, stdout, stderr };
 }
 
-/** Every file below a folder with its rights and the digest of its bytes; a folder with its rights. */
-export function fingerprint(folder: string): Readonly<Record<string, string>> {
+/**
+ * Every file below a folder with its rights and the digest of its bytes; a folder with its rights. What is left out
+ * by its path is not looked at either: it may go away meanwhile.
+ */
+export function fingerprint(folder: string, leftOut = /^$/): Readonly<Record<string, string>> {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const rows = entries.map(entry => {
-    const path = join(entry.parentPath, entry.name);
-    const mode = statSync(path).mode.toString(8);
-    const digest = entry.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : '';
-    return [path.slice(folder.length + 1), `${mode} ${digest}`];
-  });
+  const paths = entries.map(entry => ({ entry, path: join(entry.parentPath, entry.name) }));
+  const rows = paths
+    .filter(({ path }) => !leftOut.test(path))
+    .map(({ entry, path }) => {
+      const mode = statSync(path).mode.toString(8);
+      const digest = entry.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : '';
+      return [path.slice(folder.length + 1), `${mode} ${digest}`];
+    });
   return Object.fromEntries(rows);
 }
 

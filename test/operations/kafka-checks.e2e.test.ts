@@ -91,7 +91,11 @@ describe('doctor looks at a Kafka of others', { skip, timeout: 240_000 }, () => 
     );
     assert.match(told!.remedy, /kafka-transactions\.sh find-hanging/);
     await called(callback => producer.abortTransaction(CALL_MS_MAX, callback));
-    assert.equal((await doctor())[0]?.ok, true);
+    // The end of a transaction is written a moment after it was answered.
+    const deadlineMs = performance.now() + CALL_MS_MAX;
+    for (let [now] = await doctor(); now?.ok !== true; [now] = await doctor()) {
+      assert.ok(performance.now() < deadlineMs, JSON.stringify(now));
+    }
   });
 
   it('and says that there are fewer copies than are wanted', async () => {

@@ -47,6 +47,5 @@ async function looksWithoutTrace(what: string): Promise<void> {
 
 /** A query that the killed run had begun ends by itself a moment later, in a folder of its own. */
 function withoutScratch(): object {
-  const rows = Object.entries(fingerprint(line.data));
-  return Object.fromEntries(rows.filter(([path]) => !path.includes('/scratch-')));
+  return fingerprint(line.data, /\/scratch-/);
 }

@@ -152,7 +152,7 @@ describe('tables in postgresql', { skip }, () => {
   });
 
   it('statements end at their time, and the pool at its size', async t => {
-    const options = await server.createDatabase({ statementMsMax: 300, poolMax: 3 });
+    const options = await server.createDatabase({ statementMsMax: 2_000, poolMax: 3 });
     const tables = await openTables(t, options);
     const reader = openReader(t, options);
     await tables.insert(eventRows(0));
@@ -162,13 +162,17 @@ describe('tables in postgresql', { skip }, () => {
       `SELECT count(*)::integer AS n FROM pg_stat_activity WHERE usename = '${options.username}'`,
     );
     assert.ok(Number(sessions?.['n']) <= 3, `${sessions?.['n']} connections`);
-    const blocker = server.administer('BEGIN; LOCK TABLE events; SELECT pg_sleep(1.5)', options.database);
-    await new Promise(resolve => setTimeout(resolve, 200));
+    const holder = 'BEGIN; LOCK TABLE events; SELECT pg_sleep(600)';
+    const ended = assert.rejects(server.administer(holder, options.database), /terminat/);
+    const locks = `SELECT pid FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'
+      AND relation = (SELECT oid FROM pg_class WHERE relname = 'events')`;
+    await until('it is locked', async () => (await server.administer(locks, options.database)).length === 1);
     await assert.rejects(tables.insert(eventRows(1)), {
       code: 'ERR_STORE_UNAVAILABLE',
       why: /statement timeout/,
     });
-    await blocker;
+    await server.administer(`SELECT pg_terminate_backend(pid) FROM (${locks}) AS holder`, options.database);
+    await ended;
     await tables.insert(eventRows(1));
     assert.equal((await reader.events({})).events.length, 2);
   });

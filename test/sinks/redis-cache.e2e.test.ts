@@ -186,7 +186,7 @@ describe('openRedisCache', { skip: withoutRedis }, () => {
     assert.deepEqual(await cache.get([key]), [{ n: 1 }]);
     await ask(redis, ['select', 5], ['set', 'a', '{"n":2}']);
     const writtenAtMs = performance.now();
-    while ((await cache.get([key]))[0]?.['n'] !== 2) assert.ok(performance.now() - writtenAtMs < 5_000);
+    while ((await cache.get([key]))[0]?.['n'] !== 2) assert.ok(performance.now() - writtenAtMs < 30_000);
   });
 
   it('takes an unreadable row for a missing one, and says which', async t => {

@@ -156,11 +156,11 @@ export function mountSmallDisk(t: TestContext, sizeBytes: number): string | unde
   return folder;
 }
 
-/** Waits until the claim holds; fails after a time, 5 s where none is given. */
+/** Waits until the claim holds; fails after a time, 30 s where none is given. */
 export async function until(
   what: string,
   claim: () => boolean | Promise<boolean>,
-  msMax = 5_000,
+  msMax = 30_000,
 ): Promise<void> {
   const endMs = Date.now() + msMax;
   while (!(await claim())) {
