@@ -1,4 +1,5 @@
 import type { TableReader } from '../../core/ports.ts';
+import { keepMidsByWindow } from './mid-windows.ts';
 import { applyMigrations } from './migrate.ts';
 import { openSqliteDatabase } from './sqlite-database.ts';
 import { createTableReader, type ReaderContext } from './table-reader.ts';
@@ -9,6 +10,7 @@ export async function openTables(file: string, nowMs: number): Promise<OpenTable
   const database = openSqliteDatabase(file, { isReadOnly: false });
   try {
     await applyMigrations(database, nowMs);
+    await keepMidsByWindow(database);
   } catch (error) {
     await database.close();
     throw error;
