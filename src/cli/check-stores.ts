@@ -3,7 +3,7 @@ import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { CheckDocument } from '../core/operation-documents.ts';
 import { kafkaTarget, postgresTarget, redisTarget } from '../operations/engine/targets.ts';
-import { composeHost, locateServers, standingServers } from './compose-servers.ts';
+import { composeHost, locateStarted, standingServers } from './compose-servers.ts';
 import { sitePaths } from './compose-site.ts';
 import { checkConfiguredPostgres } from './compose-tables.ts';
 import { formatCounted } from './format.ts';
@@ -120,7 +120,7 @@ async function locatedOf({ settings, config }: StoresPlace, own: string | null):
   if (own === null) return config;
   const place = { config, environment: settings.environment, dataDirectory: settings.dataDirectory };
   const standing = (await standingServers(place)).get(own);
-  return standing?.state === 'running' ? locateServers(place) : null;
+  return standing?.state === 'running' ? locateStarted(place, own) : null;
 }
 
 function findingsOf(

@@ -1,6 +1,6 @@
 import { openKafkaAdmin } from '../adapters/log/kafka/kafka-admin.ts';
 import { type KafkaLogOptions, openKafkaLog, transactionalIdOf } from '../adapters/log/kafka/kafka-log.ts';
-import type { KafkaConnection } from '../adapters/log/kafka/kafka-settings.ts';
+import type { KafkaConnection, KafkaMechanism } from '../adapters/log/kafka/kafka-settings.ts';
 import { checkOpenTransactions } from '../adapters/log/kafka/open-transactions.ts';
 import {
   type ObservedTopics,
@@ -263,8 +263,12 @@ function connectionOf(config: Config): KafkaConnection {
     brokers: config['kafka.brokers'],
     tls: config['kafka.tls'],
     caFile: config['kafka.caFile'],
-    mechanism: config['kafka.mechanism'] === 'scram-sha-256' ? 'scram-sha-256' : 'scram-sha-512',
+    mechanism: mechanismOf(config['kafka.mechanism']),
     username: config['kafka.username'],
     password: config['kafka.password'] === '' ? '' : resolveSecret(config['kafka.password']),
   };
+}
+
+function mechanismOf(name: string): KafkaMechanism {
+  return name === 'plain' || name === 'scram-sha-256' ? name : 'scram-sha-512';
 }

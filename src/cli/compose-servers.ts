@@ -4,6 +4,7 @@ import { createLocalHost } from '../adapters/host/local-host.ts';
 import { cacheDirectory } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import { hostVariables } from '../config/variables.ts';
+import { MillraceError } from '../core/errors.ts';
 import type { Host } from '../core/host.ts';
 import { describeServers, type ServersContext, stopServers } from '../operations/provision/servers.ts';
 
@@ -36,6 +37,28 @@ export interface ServersSettings {
 export async function locateServers(settings: ServersSettings): Promise<Config> {
   const servers = await describeServers(contextOf(settings));
   return Object.assign({ ...settings.config }, ...servers.map(({ bindings }) => bindings));
+}
+
+/**
+ * As {@link locateServers}, for who is to log in now: throws ERR_NOT_READY where a password was not drawn yet.
+ * @param only  the server to log in to; absent: all of them
+ */
+export async function locateStarted(settings: ServersSettings, only?: string): Promise<Config> {
+  const context = contextOf(settings);
+  for (const { name, secrets } of await describeServers(context)) {
+    if (only !== undefined && name !== only) continue;
+    for (const { file, isServedWith } of secrets) {
+      if (!isServedWith || (await context.host.stat(file)) !== undefined) continue;
+      throw new MillraceError(
+        'ERR_NOT_READY',
+        `${name} was not started with a password yet: ${file} is not there`,
+        {
+          remedy: `millrace up --env ${settings.environment} draws it and starts ${name} with it.`,
+        },
+      );
+    }
+  }
+  return locateServers(settings);
 }
 
 /** Processes of an environment's servers, by name, with the pid of each that runs. */

@@ -87,7 +87,15 @@ function checkStores(config: Config, check: Check): void {
   check(
     config['kafka.target'] === 'external' || (!config['kafka.tls'] && config['kafka.username'] === ''),
     'kafka.target',
-    'is host: brokers started here listen on loopback alone, without kafka.tls and kafka.username',
+    'is host: brokers started here listen on loopback alone, without kafka.tls, and draw a login of their own',
+  );
+  check(
+    config['kafka.mechanism'] !== 'plain' ||
+      config['kafka.username'] === '' ||
+      config['kafka.tls'] ||
+      config['kafka.brokers'].every(isOnLoopback),
+    'kafka.mechanism',
+    'is plain, which sends the password as it is: kafka.tls must be on, or every one of kafka.brokers on loopback',
   );
   check(
     config['kafka.minInsync'] <= config['kafka.replication'],
@@ -100,4 +108,9 @@ function checkStores(config: Config, check: Check): void {
     check(other === undefined, key, `is ${config[key]}, as ${other} is: their keys would be taken for one`);
     databases.set(config[key], key);
   }
+}
+
+/** Of an address, host:port. */
+function isOnLoopback(broker: string): boolean {
+  return LOOPBACK.has(broker.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'));
 }

@@ -108,8 +108,8 @@ export const OPTIONS = {
   'kafka.mechanism': {
     type: 'text',
     fallback: 'scram-sha-512',
-    oneOf: ['scram-sha-256', 'scram-sha-512'],
-    does: 'SASL mechanism where kafka.username is set.',
+    oneOf: ['plain', 'scram-sha-256', 'scram-sha-512'],
+    does: 'SASL mechanism where kafka.username is set; plain needs kafka.tls, unless the brokers are on loopback.',
   },
   'kafka.username': text('', 'User of the pipeline; empty: no login.'),
   'kafka.password': secret('Password of the user.'),

@@ -126,6 +126,28 @@ describe('loadConfig', () => {
     assert.deepEqual([config['log.partitions'], config['http.port']], [3, OPTIONS['http.port'].fallback]);
   });
 
+  it('refuses a login that gives brokers elsewhere the password as it is, unless it is encrypted', () => {
+    const sets = [
+      'kafka.mechanism=plain',
+      'kafka.username=app',
+      'kafka.brokers=127.0.0.1:1,[::1]:1,localhost:1',
+    ];
+    load({ sets });
+    const elsewhere = [...sets, 'kafka.brokers=127.0.0.1:1,kafka.example.org:1'];
+    assert.match(
+      whyOf(() => load({ sets: elsewhere })),
+      /kafka\.mechanism is plain, .* kafka\.tls must be on/,
+    );
+    load({ sets: [...elsewhere, 'kafka.tls=on'] });
+    load({ sets: [...elsewhere, 'kafka.username='] });
+    load({ sets: [...elsewhere, 'kafka.mechanism=scram-sha-256'] });
+    const own = ['kafka.target=host', 'kafka.username=app'];
+    assert.match(
+      whyOf(() => load({ sets: own })),
+      /kafka\.target is host: .* draw a login of their own/,
+    );
+  });
+
   it('refuses what is not a value of the key', () => {
     const bad: readonly [string, RegExp][] = [
       ['dedup.ttlMs=999', /must be 1000 to/],

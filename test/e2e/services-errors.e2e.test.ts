@@ -94,6 +94,7 @@ describe('what is wrong with servers, through up and run', { skip, timeout: TEST
     const wrong = await secretFile('wrong', 'not-the-password');
     await refused({ 'redis.password': wrong }, 'ERR_STORE_AUTH');
     await refused({ 'postgres.password': wrong }, 'ERR_STORE_AUTH');
+    await refused({ 'kafka.password': wrong }, 'ERR_STORE_AUTH');
     // The configuration's fault, not the server's: a misuse.
     const missing = await refused({ 'redis.password': 'file:/no/such/secret' }, 'ERR_CONFIG_INVALID', 2);
     assert.match(missing.why, /redis\.password/);

@@ -11,10 +11,13 @@ import type { LogRecord } from '../../src/core/record.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { bringUpServers } from '../servers/bring-up.ts';
+import { connectionTo } from '../servers/kafka-connection.ts';
 import { startServers, type TestServers } from '../servers/servers.ts';
 
 const BROKERS = 'MILLRACE_TEST_KAFKA';
 const CLIENT = 'MILLRACE_TEST_KAFKA_CLIENT';
+/** User, and a reference to the password. */
+const LOGIN = 'MILLRACE_TEST_KAFKA_LOGIN';
 /** How many brokers are started: one, or as many as a test file asks for before it imports this. */
 const NODES = Number(process.env['MILLRACE_TEST_KAFKA_NODES'] ?? 1);
 /** A topic of three brokers outlives one of them. */
@@ -29,6 +32,7 @@ async function findKafka(): Promise<string | false> {
   if ('skip' in kafka) return kafka.skip;
   context = kafka.context;
   process.env[BROKERS] = kafka.config['kafka.brokers'].join(',');
+  process.env[LOGIN] = [kafka.config['kafka.username'], kafka.config['kafka.password']].join(' ');
   process.env[CLIENT] = kafka.config['kafka.clientFolder'];
   return false;
 }
@@ -39,15 +43,21 @@ export const SKIP: string | false = await findKafka();
 /** Folder of the native client's package. */
 export const CLIENT_PATH = process.env[CLIENT] ?? '';
 
-/** The brokers of the tests. */
-export const CONNECTION: KafkaConnection = {
-  brokers: process.env[BROKERS]?.split(',') ?? [],
-  tls: false,
-  caFile: '',
-  mechanism: 'scram-sha-512',
-  username: '',
-  password: '',
-};
+/** The brokers of the tests; of none, where they cannot run. */
+export const CONNECTION: KafkaConnection = findConnection();
+
+function findConnection(): KafkaConnection {
+  const [brokers = '', login = ''] = [process.env[BROKERS], process.env[LOGIN]];
+  if (brokers === '') {
+    return { brokers: [], tls: false, caFile: '', mechanism: 'plain', username: '', password: '' };
+  }
+  const [username = '', password = ''] = login.split(' ');
+  return connectionTo({
+    'kafka.brokers': brokers.split(','),
+    'kafka.username': username,
+    'kafka.password': password,
+  });
+}
 
 /** Process id of a broker, counted from 1, in the process that started it. */
 export async function brokerPid(node = 1): Promise<number> {

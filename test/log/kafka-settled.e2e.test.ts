@@ -3,7 +3,7 @@ import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addPartitionsToTxnV1, Connection, endTxnV1, initProducerIdV2 } from '@platformatic/kafka';
 import { hasBrokerCode } from '../../src/adapters/log/kafka/kafka-errors.ts';
-import { producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { adminSettings, producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
 import { called, loadNativeClient } from '../../src/adapters/log/kafka/native-client.ts';
 import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
 import { fullTopic } from '../../src/core/topics.ts';
@@ -79,7 +79,7 @@ describe('log on Kafka: a commit that may have happened is not made again', { sk
     const environment = freshEnvironment();
     await createTopics(environment, { alpha: 1 });
     const [host, port] = CONNECTION.brokers[0]!.split(':') as [string, string];
-    const socket = new Connection('test');
+    const socket = new Connection('test', { sasl: adminSettings(CONNECTION, WAIT_MS_MAX).sasl! });
     await socket.connect(host, Number(port));
     test.after(() => socket.close());
     for (const isFirst of [true, false]) {

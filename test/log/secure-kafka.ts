@@ -3,14 +3,16 @@ import { appendFile, copyFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { alterUserScramCredentialsV0, Connection } from '@platformatic/kafka';
-import type { KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { adminSettings, type KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
 import type { Host } from '../../src/core/host.ts';
+import { KAFKA_USER } from '../../src/operations/provision/kafka-config.ts';
 import { planServers } from '../servers/bring-up.ts';
+import { connectionTo } from '../servers/kafka-connection.ts';
 import { serversContext, wanting } from '../servers/servers.ts';
 
-/** A broker with a listener for a login over TLS beside the plain one, on which everybody may do everything. */
+/** A broker with a listener for a login over TLS beside its own, whose user may do everything. */
 export interface SecureKafka {
-  /** The plain listener. */
+  /** The listener that every broker of the product has. */
   readonly root: KafkaConnection;
   /** The secure one, as a user that has no rights yet. */
   readonly app: KafkaConnection;
@@ -39,15 +41,13 @@ export async function startSecureKafka(): Promise<SecureKafka> {
     await appendFile(file, await secureLines(host, { folder, port, text }));
   }
   await server.verify(host);
-  const brokers = server.bindings['kafka.brokers']!;
-  const plain = { tls: false, caFile: '', mechanism: 'scram-sha-512', username: '', password: '' } as const;
-  const rootConnection: KafkaConnection = { ...plain, brokers };
+  const rootConnection = connectionTo(server.bindings);
   const password = randomBytes(12).toString('base64url');
-  await setPassword(brokers[0]!, password);
+  await setPassword(rootConnection, password);
   return {
     root: rootConnection,
     app: {
-      ...plain,
+      mechanism: 'scram-sha-512',
       brokers: [`127.0.0.1:${port}`],
       tls: true,
       caFile: join(folder, 'ca.pem'),
@@ -78,7 +78,7 @@ async function secureLines(
     'ssl.keystore.location': join(folder, 'server.p12'),
     'ssl.keystore.password': password,
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-    'super.users': 'User:ANONYMOUS',
+    'super.users': `User:${KAFKA_USER}`,
   })
     .map(([key, value]) => `${key}=${value}\n`)
     .join('');
@@ -122,11 +122,11 @@ async function makeCertificates(host: Host, folder: string): Promise<string> {
   return password;
 }
 
-async function setPassword(broker: string, password: string): Promise<void> {
+async function setPassword(root: KafkaConnection, password: string): Promise<void> {
   const salt = randomBytes(16);
   const saltedPassword = pbkdf2Sync(password, salt, ITERATIONS, 64, 'sha512');
-  const [host, port] = broker.split(':') as [string, string];
-  const connection = new Connection('test');
+  const [host, port] = root.brokers[0]!.split(':') as [string, string];
+  const connection = new Connection('test', { sasl: adminSettings(root, COMMAND_MS_MAX).sasl! });
   await connection.connect(host, Number(port));
   const user = { name: USER, mechanism: SCRAM_SHA_512, iterations: ITERATIONS, salt, saltedPassword };
   await alterUserScramCredentialsV0.api.async(connection, [], [user]);

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { type KafkaConnection, producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
 import { called, loadNativeClient } from '../../src/adapters/log/kafka/native-client.ts';
 import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
 import { applyDueTopics } from '../../src/cli/compose-kafka.ts';
 import type { ChecksDocument } from '../../src/core/operation-documents.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { connectionTo } from '../servers/kafka-connection.ts';
 import { startServers } from '../servers/servers.ts';
 import { CommandLine } from './command-line.ts';
 
@@ -20,13 +21,17 @@ describe('doctor looks at a Kafka of others', { skip, timeout: 240_000 }, () => 
 
   const doctor = async (...sets: readonly string[]) => {
     assert.ok(!('skip' in kafka));
-    const brokers = kafka.config['kafka.brokers'].join(',');
+    const { config } = kafka;
+    const brokers = config['kafka.brokers'].join(',');
     // Processes that share a log share the rest; the others are not there, which are checks of their own.
     const shared = ['state.adapter=redis', 'cache.adapter=redis', 'redis.target=external', 'redis.port=1'];
     const all = [
       'log.adapter=kafka',
       'kafka.target=external',
       `kafka.brokers=${brokers}`,
+      ...(['kafka.mechanism', 'kafka.username', 'kafka.password'] as const).map(
+        key => `${key}=${config[key]}`,
+      ),
       ...shared,
       ...sets,
     ];
@@ -58,14 +63,7 @@ describe('doctor looks at a Kafka of others', { skip, timeout: 240_000 }, () => 
   it('and says where a transaction is open that nobody ends', async test => {
     assert.ok(!('skip' in kafka));
     const { config } = kafka;
-    const connection: KafkaConnection = {
-      brokers: config['kafka.brokers'],
-      tls: false,
-      caFile: '',
-      mechanism: 'scram-sha-512',
-      username: '',
-      password: '',
-    };
+    const connection = connectionTo(config);
     const settings = {
       ...producerSettings(connection),
       'transactional.id': 'local.test.open',

@@ -5,6 +5,7 @@ import type { MemoryHost } from '../../src/adapters/host/memory-host.ts';
 import type { Config } from '../../src/config/options.ts';
 import kafka39 from '../../src/operations/provision/kafka-3.9.2.lock.json' with { type: 'json' };
 import kafka43 from '../../src/operations/provision/kafka-4.3.1.lock.json' with { type: 'json' };
+import { describeServers } from '../../src/operations/provision/servers.ts';
 import { planServers } from '../servers/bring-up.ts';
 import { wanting } from '../servers/servers.ts';
 import { applyAll, DONE, due, memoryServers } from './memory-servers.ts';
@@ -37,6 +38,35 @@ function metadata(ids: readonly number[]): Buffer {
     int(ids[0] ?? 0),
   ]);
   return Buffer.concat([int(body.length), body]);
+}
+
+/** The requests that came at once, each with its length first. */
+function requestsIn(all: Buffer): readonly Buffer[] {
+  const requests: Buffer[] = [];
+  for (let at = 0; at < all.length; at += 4 + all.readInt32BE(at)) {
+    requests.push(all.subarray(at, at + 4 + all.readInt32BE(at)));
+  }
+  return requests;
+}
+
+/** The codes that a handshake and a login are answered with, until one is not 0. */
+function admission(handshake: number, login: number): Buffer {
+  const taken = Buffer.from([0, 0, 0, 10, 0, 0, 0, 1, 0, handshake, 0, 0, 0, 0]);
+  const admitted = Buffer.from([0, 0, 0, 12, 0, 0, 0, 1, 0, login, 255, 255, 0, 0, 0, 0]);
+  return handshake === 0 ? Buffer.concat([taken, admitted]) : taken;
+}
+
+/** Answers as a broker does that lets everybody in who says who it is, and as PLAIN has it. */
+function admit(all: Buffer, answer: Buffer): Buffer {
+  const [handshake, login] = requestsIn(all);
+  assert.deepEqual(
+    [handshake!.readInt16BE(4), handshake!.readInt16BE(6)],
+    [17, 1],
+    'SaslHandshake, version 1',
+  );
+  assert.deepEqual([login!.readInt16BE(4), login!.readInt16BE(6)], [36, 0], 'SaslAuthenticate, version 0');
+  assert.match(login!.toString('latin1'), /\0millrace\0[\w-]{32}$/);
+  return Buffer.concat([admission(0, 0), answer]);
 }
 
 /** Java and Maven are there; Maven brings what the lock names; brokers and ZooKeeper answer once started. */
@@ -72,7 +102,9 @@ function kafkaHost(overrides: Partial<Config> = {}) {
   host.start = async spec => {
     const answer =
       spec.name === 'zookeeper' ? Buffer.from('Zookeeper version: 3.8.4-x\n') : metadata([1, 2, 3]);
-    host.answers.set(portOf(spec.name), () => answer);
+    host.answers.set(portOf(spec.name), request =>
+      spec.name === 'zookeeper' ? answer : admit(request, answer),
+    );
     return await start(spec);
   };
   host.stop = async name => {
@@ -88,7 +120,9 @@ test('a plan changes nothing; applied, it is empty', async () => {
   assert.deepEqual(host.changes, []);
   assert.deepEqual(
     steps,
-    ['software', 'folder', 'logging', 'config-1', 'format', 'start'].map(step => `kafka ${step}`),
+    ['software', 'folder', 'logging', 'secret', 'users', 'config-1', 'format', 'start'].map(
+      step => `kafka ${step}`,
+    ),
   );
   assert.deepEqual(await applyAll(context), steps);
   assert.deepEqual(await due(context), []);
@@ -149,14 +183,15 @@ function controllerOn(host: MemoryHost, port: number, codes: readonly number[]):
   const asked: number[] = [];
   const isFree = host.isPortFree.bind(host);
   host.isPortFree = async number => number === port || (await isFree(number));
-  host.answers.set(port, request => {
+  host.answers.set(port, all => {
+    const request = requestsIn(all).at(-1)!;
     assert.deepEqual(
       [request.readInt16BE(4), request.readInt16BE(6)],
       [64, 0],
       'UnregisterBroker, version 0',
     );
     const code = codes[asked.push(request.readInt32BE(request.length - 5)) - 1] ?? 0;
-    return Buffer.from([0, 0, 0, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0, code >> 8, code & 255, 0, 0]);
+    return admit(all, Buffer.from([0, 0, 0, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0, code >> 8, code & 255, 0, 0]));
   });
   return asked;
 }
@@ -208,6 +243,64 @@ test('a broker that was stopped starts at once', async () => {
   const asked = controllerOn(host, BASE + 3, []);
   await applyAll(context);
   assert.deepEqual(asked, []);
+});
+
+test('the password is in two files of ours alone, and in nothing that is shown or started', async () => {
+  const { host, context } = kafkaHost({ 'kafka.nodes': 3 });
+  const started: unknown[] = [];
+  const start = host.start.bind(host);
+  host.start = async spec => {
+    started.push(spec);
+    return await start(spec);
+  };
+  await applyAll(context);
+  const text = async (path: string) => Buffer.from((await host.read(path))!).toString();
+  const secretFile = '/srv/data/test/secrets/kafka';
+  const usersFile = join(FOLDER, 'users.jaas');
+  const secret = (await text(secretFile)).trim();
+  assert.equal((await text(usersFile)).split(`"${secret}"`).length, 3, 'to log in, and to let in');
+  for (const path of [secretFile, usersFile]) assert.equal((await host.stat(path))?.mode, 0o600);
+  for (const id of [1, 2, 3]) {
+    assert.ok(!(await text(join(FOLDER, `kafka-${id}.properties`))).includes(secret));
+  }
+  assert.ok(!JSON.stringify(started).includes(secret));
+  // Another password: who may log in is written anew, and all start anew, after all have stopped.
+  await host.put(secretFile, '0123456789abcdef0123456789abcdef\n', { mode: 0o600 });
+  const [, plan] = await planServers(context);
+  assert.deepEqual(
+    plan!.observed.map(({ step, before, after }) => [step, before, after]),
+    [
+      ['users', 'another (secret)', '(secret)'],
+      ['start', [1, 2, 3].map(id => `kafka-${id} running with another configuration`).join('\n'), 'running'],
+    ],
+  );
+  host.changes.length = 0;
+  await applyAll(context);
+  const moves = host.changes.filter(change => /^(?:start|stop) /.test(change));
+  const all = (what: string) => [1, 2, 3].map(id => `${what} kafka-${id}`);
+  assert.deepEqual(moves, [...all('stop'), ...all('start')]);
+});
+
+test('a login that is refused is said at once, as what it is', async () => {
+  const { host, context } = kafkaHost();
+  await applyAll(context);
+  const [, kafka] = await describeServers(context);
+  host.answers.set(BASE, () => admission(0, 58));
+  await assert.rejects(kafka!.verify(host), {
+    code: 'ERR_STORE_AUTH',
+    why: /refuses millrace/,
+    remedy: /millrace restart Provision\/Kafka/,
+  });
+  // A broker of an earlier version, which knows no login; something that is no broker; one that hangs up.
+  for (const [answer, why] of [
+    [admission(34, 0), /takes no login by PLAIN: code 34/],
+    [Buffer.from('HTTP/1.1 400 Bad Request'), /does not answer as Kafka does/],
+    [Buffer.from([255, 255, 255, 255, 0]), /does not answer as Kafka does/],
+    [Buffer.alloc(0), /does not answer as Kafka does/],
+  ] as const) {
+    host.answers.set(BASE, () => answer);
+    await assert.rejects(kafka!.verify(host, 0), { code: 'ERR_NOT_READY', why });
+  }
 });
 
 test('an edit by hand is shown and put back', async () => {

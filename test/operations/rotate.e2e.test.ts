@@ -74,6 +74,6 @@ describe('a generated password, rotated', { skip }, () => {
   it('names what can be rotated where the name is none', async () => {
     const refused = await line.run(['secrets', 'rotate', 'postgers', ...SERVICES]);
     assert.equal(refused.status, 1);
-    assert.match(refused.stderr, /Rotate: operator-token, redis, postgres, postgres-admin\./);
+    assert.match(refused.stderr, /Rotate: operator-token, redis, postgres, postgres-admin, kafka\./);
   });
 });

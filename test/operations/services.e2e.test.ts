@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -60,6 +60,15 @@ async function up() {
   };
 }
 
+/** The texts of all files in a folder and those below. */
+function textsIn(folder: string): readonly string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry =>
+    entry.isFile(),
+  );
+  assert.ok(entries.length > 0, folder);
+  return entries.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8'));
+}
+
 const PROCESSES = ['kafka-1', 'postgres', 'redis'];
 /** What brings stopped servers back; what is in the role can be seen only while the server runs. */
 const STARTS = [
@@ -72,6 +81,9 @@ const STARTS = [
 describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }, () => {
   it('are planned without a trace, and done exactly as planned', async () => {
     const planned = await line.plan(...SERVICES);
+    const early = await line.run(['worker', ...SERVICES]);
+    assert.equal(early.status, 1, early.stderr);
+    assert.match(early.stderr, /redis was not started with a password yet[\s\S]*millrace up --env services/);
     assert.equal(existsSync(line.data), false);
     assert.ok(planned.plan.some(({ operation }) => operation === 'Deploy/services/DataPipeline/KafkaSetup'));
     const { ended, summary } = await line.operate([...ALL, ...SERVICES], ENV);
@@ -80,6 +92,8 @@ describe('the servers of services as operations', { skip, timeout: TEST_MS_MAX }
       rows.toSorted((left, right) => (left.operation < right.operation ? -1 : 1));
     const done = summary.receipts.map(({ operation, changes }) => ({ operation, changes }));
     assert.deepEqual(sorted(done), sorted(planned.plan));
+    const told = [ended.stdout, ended.stderr, ...textsIn(join(root, 'operations'))].join('\n');
+    for (const secret of textsIn(join(root, 'secrets'))) assert.ok(!told.includes(secret.trim()));
     const { observed } = summary.receipts.find(({ operation }) => operation.endsWith('/Redis'))!;
     assert.match(String(observed['redis']), /^Redis \d\S+ on 127\.0\.0\.1:\d+$/);
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -114,6 +115,15 @@ describe('three brokers', { timeout: STEP_MS_MAX }, async () => {
     for (const id of [1, 2, 3]) await kill(context, `kafka-${id}`);
     await bringUpServers(context);
     for (const id of [1, 2, 3]) assert.equal(await forgotten(context, id), true);
+    // Each logs in to the others: they take another password together or not at all.
+    const secret = randomBytes(24).toString('base64url');
+    await writeFile(join(context.root, 'secrets/kafka'), `${secret}\n`);
+    await bringUpServers(context);
+    assert.deepEqual(await due(context), []);
+    for (const id of [1, 2, 3]) {
+      const log = await readFile(join(context.root, `servers/kafka/kafka-${id}.log`), 'utf8');
+      assert.ok(!log.includes(secret));
+    }
     const startMs = performance.now();
     await stopAll(context);
     assert.ok(performance.now() - startMs < 15_000);

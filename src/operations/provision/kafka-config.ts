@@ -11,6 +11,21 @@ export interface BrokerSettings {
   readonly zookeeper?: string;
 }
 
+/** The user that everybody logs in as: the pipeline, brokers and controllers. */
+export const KAFKA_USER = 'millrace';
+/** A login of user and password as they are, for loopback: decisions/0020-a-login-for-our-kafka.md. */
+export const MECHANISM = 'PLAIN';
+const PROTOCOL = 'SASL_PLAINTEXT';
+/** Names of the listeners, of clients and other brokers, and of controllers. */
+const BROKER = 'BROKER';
+const CONTROLLER = 'CONTROLLER';
+/** Without these a broker looks for Kerberos. */
+const LOGIN_KEYS = {
+  'sasl.enabled.mechanisms': MECHANISM,
+  'sasl.mechanism.inter.broker.protocol': MECHANISM,
+  'sasl.mechanism.controller.protocol': MECHANISM,
+};
+
 const MARK = '# Written by millrace: edits are undone by the next run.';
 /** Partitions of the topics that brokers keep for themselves: fewer are enough for a pipeline, and start sooner. */
 const SYSTEM_PARTITIONS = 4;
@@ -20,10 +35,12 @@ export function brokerText(settings: BrokerSettings): string {
   const { nodeCount, port, data } = settings;
   // Three nodes survive the loss of one without losing an acknowledged record; fewer cannot.
   const [replication, insync] = nodeCount >= 3 ? [3, 2] : [nodeCount, 1];
-  const client = `PLAINTEXT://127.0.0.1:${port}`;
+  const client = `${BROKER}://127.0.0.1:${port}`;
   return lines({
     ...(settings.kraft === undefined ? zookeeperKeys(settings, client) : kraftKeys(settings, client)),
     'advertised.listeners': client,
+    'inter.broker.listener.name': BROKER,
+    ...LOGIN_KEYS,
     'log.dirs': data,
     'default.replication.factor': replication,
     'min.insync.replicas': insync,
@@ -52,10 +69,9 @@ function kraftKeys({ id, nodeCount, kraft }: BrokerSettings, client: string) {
     'process.roles': 'broker,controller',
     'node.id': id,
     'controller.quorum.voters': kraft?.voters ?? '',
-    'controller.listener.names': 'CONTROLLER',
-    listeners: `${client},CONTROLLER://127.0.0.1:${kraft?.controllerPort}`,
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
-    'inter.broker.listener.name': 'PLAINTEXT',
+    'controller.listener.names': CONTROLLER,
+    listeners: `${client},${CONTROLLER}://127.0.0.1:${kraft?.controllerPort}`,
+    'listener.security.protocol.map': `${CONTROLLER}:${PROTOCOL},${BROKER}:${PROTOCOL}`,
     'share.coordinator.state.topic.replication.factor': replication,
     'share.coordinator.state.topic.min.isr': insync,
     'share.coordinator.state.topic.num.partitions': SYSTEM_PARTITIONS,
@@ -73,9 +89,10 @@ export function controllerText({ id, data, kraft }: BrokerSettings): string {
     'process.roles': 'controller',
     'node.id': id,
     'controller.quorum.voters': kraft?.voters ?? '',
-    'controller.listener.names': 'CONTROLLER',
-    listeners: `CONTROLLER://127.0.0.1:${kraft?.controllerPort}`,
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT',
+    'controller.listener.names': CONTROLLER,
+    listeners: `${CONTROLLER}://127.0.0.1:${kraft?.controllerPort}`,
+    'listener.security.protocol.map': `${CONTROLLER}:${PROTOCOL}`,
+    ...LOGIN_KEYS,
     'log.dirs': data,
   });
 }
@@ -84,9 +101,28 @@ function zookeeperKeys({ id, zookeeper }: BrokerSettings, client: string) {
   return {
     'broker.id': id,
     listeners: client,
+    'listener.security.protocol.map': `${BROKER}:${PROTOCOL}`,
     'zookeeper.connect': zookeeper ?? '',
     'zookeeper.session.timeout.ms': 6000,
   };
+}
+
+/**
+ * The file that says who may log in, and as whom brokers and controllers do so to each other: of all listeners, and
+ * apart from the settings, which may be shown.
+ * @param password  base64url, so that nothing in it ends the quotes
+ */
+export function jaasText(password: string): string {
+  return [
+    MARK.replace('#', '//'),
+    'KafkaServer {',
+    '  org.apache.kafka.common.security.plain.PlainLoginModule required',
+    `  username="${KAFKA_USER}"`,
+    `  password="${password}"`,
+    `  user_${KAFKA_USER}="${password}";`,
+    '};',
+    '',
+  ].join('\n');
 }
 
 /** Names the file of a broker's log: its configuration is one for all brokers. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
-import { unregisterBroker } from './kafka-request.ts';
+import { type KafkaLogin, unregisterBroker } from './kafka-request.ts';
 import { untilAnswered } from './ready.ts';
 import { READY_MS_MAX } from './server.ts';
 import { type ServerProcess, startProcess } from './server-process.ts';
@@ -13,6 +13,12 @@ export interface CombinedNode {
   readonly data: string;
   /** The same process as a controller alone: its only file is put before it starts. */
   readonly controller: ServerProcess;
+}
+
+/** All nodes of a cluster. */
+export interface CombinedCluster {
+  readonly brokers: readonly CombinedNode[];
+  readonly login: KafkaLogin;
 }
 
 /** Written by a broker as the last of a clean stop, removed by the next start. */
@@ -36,7 +42,7 @@ const QUORUM_STATE = '__cluster_metadata-0/quorum-state';
  */
 export async function endRegistrations(
   context: StepContext,
-  nodes: readonly CombinedNode[],
+  { brokers: nodes, login }: CombinedCluster,
   names: readonly string[],
 ): Promise<void> {
   const { host, progress, signal } = context;
@@ -58,7 +64,7 @@ export async function endRegistrations(
   const ports = started.flatMap(({ controller }) => controller.ports);
   for (const { id } of killed) {
     await untilAnswered(host, { processes: names, deadlineMs: READY_MS_MAX, signal }, () =>
-      askAny(ports, port => unregisterBroker(host, port, id)),
+      askAny(ports, port => unregisterBroker(host, { port, login }, id)),
     );
   }
   await Promise.all(names.map(name => host.stop(name)));

@@ -6,14 +6,22 @@ import type { StepContext } from '../../core/operation.ts';
 import { javaPart } from './java.ts';
 import kafka39 from './kafka-3.9.2.lock.json' with { type: 'json' };
 import kafka43 from './kafka-4.3.1.lock.json' with { type: 'json' };
-import { brokerText, controllerText, LOG_FILE_PROPERTY, LOG4J_TEXT, LOG4J2_TEXT } from './kafka-config.ts';
+import {
+  brokerText,
+  controllerText,
+  jaasText,
+  KAFKA_USER,
+  LOG_FILE_PROPERTY,
+  LOG4J_TEXT,
+  LOG4J2_TEXT,
+} from './kafka-config.ts';
 import { endRegistrations } from './kafka-killed.ts';
-import { askBroker } from './kafka-request.ts';
-import { filePart, folderPart, type ManagedFile, readText } from './managed-file.ts';
+import { askBroker, type KafkaLogin } from './kafka-request.ts';
+import { filePart, folderPart, type ManagedFile, readSecret, readText, secretPart } from './managed-file.ts';
 import { jarFolder, jarsPart } from './maven-jars.ts';
 import type { Part } from './part.ts';
 import { untilAnswered } from './ready.ts';
-import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
+import { type Place, READY_MS_MAX, type Server, type ServerContext } from './server.ts';
 import { processPart, type ServerProcess } from './server-process.ts';
 import { untilUnregistered } from './zookeeper.ts';
 
@@ -34,8 +42,13 @@ interface Cluster {
   readonly isKraft: boolean;
   readonly jars: string;
   readonly logging: ManagedFile;
+  readonly login: KafkaLogin;
+  /** Who may log in, as the brokers read it. */
+  readonly users: ManagedFile;
   readonly brokers: readonly Broker[];
 }
+
+const NAME = 'kafka';
 
 const HEAP = '256m';
 const FORMAT_MS_MAX = 120_000;
@@ -44,18 +57,18 @@ const STOP_MS_MAX = 12_000;
 const SESSION_MS_MAX = 30_000;
 
 /**
- * Kafka on a host, loopback: 4.3 as its own controllers (KRaft), or 3.9 on the environment's ZooKeeper, which
- * must come before it. One broker, or up to three.
+ * Kafka on a host, loopback, by password on every port: 4.3 as its own controllers (KRaft), or 3.9 on the
+ * environment's ZooKeeper, which must come before it. One broker, or up to three.
  */
 export async function kafkaServer(context: ServerContext): Promise<Server> {
   const { place } = context;
   const cluster = describeCluster(context);
-  const { brokers, isKraft, folder, logging } = cluster;
+  const { brokers, isKraft, folder, logging, login, users } = cluster;
   const names = brokers.map(({ name }) => name);
   const ready = async (host: Host, started: readonly string[], signal: AbortSignal) => {
     for (const broker of brokers.filter(({ name }) => started.includes(name))) {
       await untilAnswered(host, { processes: started, deadlineMs: READY_MS_MAX, signal }, () =>
-        checkBroker(host, broker, [broker.id]),
+        checkBroker(host, { broker, login }, [broker.id]),
       );
     }
   };
@@ -66,12 +79,14 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
     await untilUnregistered(step, place.ports.portOf('zookeeper'), wait);
   };
   return {
-    name: 'kafka',
+    name: NAME,
     parts: [
       javaPart(names),
       jarsPart(place.cache, isKraft ? kafka43 : kafka39),
       folderPart('folder', folder, { mode: 0o700 }),
       filePart(logging),
+      secretPart('secret', `draw the password of ${KAFKA_USER}`, login.secretFile),
+      filePart(users),
       ...brokers.map(({ settings }) => filePart(settings)),
       ...(isKraft ? [formatPart(cluster)] : []),
       processPart(
@@ -81,19 +96,21 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
         {
           // A JVM that starts takes a core; a controller alone waits for the majority of them.
           startsMax: cpuCount => Math.max(cpuCount, Math.floor(brokers.length / 2) + 1),
-          mayStart: isKraft ? (step, started) => endRegistrations(step, brokers, started) : sessionsEnded,
+          mayStart: isKraft ? (step, started) => endRegistrations(step, cluster, started) : sessionsEnded,
         },
       ),
     ],
     processes: names,
     folder,
     data: brokers.map(({ data }) => data),
-    secrets: [],
+    secrets: [{ name: NAME, file: login.secretFile, made: [], usedBy: NAME, isServedWith: true }],
     verify: (host, msMax = READY_MS_MAX) => verify(host, cluster, msMax),
     bindings: {
       'kafka.brokers': brokers.map(({ port }) => `127.0.0.1:${port}`),
       'kafka.tls': false,
-      'kafka.username': '',
+      'kafka.mechanism': 'plain',
+      'kafka.username': KAFKA_USER,
+      'kafka.password': `file:${login.secretFile}`,
     },
   };
 }
@@ -109,59 +126,77 @@ function describeCluster({ place, config }: ServerContext): Cluster {
     rights: { mode: 0o600 },
     content: async () => (isKraft ? LOG4J2_TEXT : LOG4J_TEXT),
   };
-  const nodeCount = config['kafka.nodes'];
-  const ids = Array.from({ length: nodeCount }, (_, index) => index + 1);
-  const controllerPort = (id: number) => place.ports.portOf('kafkaController', id - 1);
-  const voters = ids.map(id => `${id}@127.0.0.1:${controllerPort(id)}`).join(',');
+  const login = { user: KAFKA_USER, secretFile: join(place.root, 'secrets', NAME) };
+  const users: ManagedFile = {
+    step: 'users',
+    what: 'write who may log in to Kafka',
+    path: join(folder, 'users.jaas'),
+    rights: { mode: 0o600 },
+    isSecret: true,
+    async content(host) {
+      const secret = await readSecret(host, login.secretFile);
+      return secret === undefined ? undefined : jaasText(secret);
+    },
+  };
+  const common = { folder, isKraft, jars, logging, login, users };
+  const ids = Array.from({ length: config['kafka.nodes'] }, (_, index) => index + 1);
+  return { ...common, brokers: ids.map(id => describeBroker({ place, ids }, common, id)) };
+}
+
+function describeBroker(
+  { place, ids }: { readonly place: Place; readonly ids: readonly number[] },
+  common: Omit<Cluster, 'brokers'>,
+  id: number,
+): Broker {
+  const { folder, isKraft, logging, users } = common;
+  const controllerPort = (node: number) => place.ports.portOf('kafkaController', node - 1);
+  const voters = ids.map(node => `${node}@127.0.0.1:${controllerPort(node)}`).join(',');
   const zookeeper = `127.0.0.1:${place.ports.portOf('zookeeper')}/kafka`;
-  const brokers = ids.map((id): Broker => {
-    const name = `kafka-${id}`;
-    const port = place.ports.portOf('kafka', id - 1);
-    const data = join(folder, `data-${id}`);
-    const ownLogFile = join(folder, `${name}.log`);
-    const generation = isKraft ? { kraft: { voters, controllerPort: controllerPort(id) } } : { zookeeper };
-    const keys = { id, nodeCount, port, data, ...generation };
-    const settings: ManagedFile = {
-      step: `config-${id}`,
-      what: `write the configuration of ${name}`,
-      path: join(folder, `${name}.properties`),
-      rights: { mode: 0o600 },
-      content: async () => brokerText(keys),
-    };
-    const controllerSettings: ManagedFile = {
-      ...settings,
-      path: join(folder, `${name}-controller.properties`),
-      content: async () => controllerText(keys),
-    };
-    const specOf = (read: ManagedFile): ServerProcess['spec'] => ({
-      name,
-      argv: brokerArgv(jars, logging, { settings: read, ownLogFile }),
-      cwd: folder,
-      logFile: join(folder, `${name}.out`),
-      ownLogFile,
-      stopSignal: 'SIGTERM',
-      stopMsMax: STOP_MS_MAX,
-    });
-    const controllerPorts = isKraft ? [controllerPort(id)] : [];
-    const process: ServerProcess = {
-      spec: specOf(settings),
-      files: [settings, logging],
-      ports: [port, ...controllerPorts],
-    };
-    const controller = {
-      spec: specOf(controllerSettings),
-      files: [controllerSettings],
-      ports: controllerPorts,
-    };
-    return { id, name, port, data, settings, process, controller };
+  const name = `kafka-${id}`;
+  const port = place.ports.portOf('kafka', id - 1);
+  const data = join(folder, `data-${id}`);
+  const ownLogFile = join(folder, `${name}.log`);
+  const generation = isKraft ? { kraft: { voters, controllerPort: controllerPort(id) } } : { zookeeper };
+  const keys = { id, nodeCount: ids.length, port, data, ...generation };
+  const settings: ManagedFile = {
+    step: `config-${id}`,
+    what: `write the configuration of ${name}`,
+    path: join(folder, `${name}.properties`),
+    rights: { mode: 0o600 },
+    content: async () => brokerText(keys),
+  };
+  const controllerSettings: ManagedFile = {
+    ...settings,
+    path: join(folder, `${name}-controller.properties`),
+    content: async () => controllerText(keys),
+  };
+  const specOf = (read: ManagedFile): ServerProcess['spec'] => ({
+    name,
+    argv: brokerArgv(common, read, ownLogFile),
+    cwd: folder,
+    logFile: join(folder, `${name}.out`),
+    ownLogFile,
+    stopSignal: 'SIGTERM',
+    stopMsMax: STOP_MS_MAX,
   });
-  return { folder, isKraft, jars, logging, brokers };
+  const controllerPorts = isKraft ? [controllerPort(id)] : [];
+  const process: ServerProcess = {
+    spec: specOf(settings),
+    files: [settings, users, logging],
+    ports: [port, ...controllerPorts],
+  };
+  const controller: ServerProcess = {
+    spec: specOf(controllerSettings),
+    files: [controllerSettings],
+    ports: controllerPorts,
+  };
+  return { id, name, port, data, settings, process, controller };
 }
 
 function brokerArgv(
-  jars: string,
-  logging: ManagedFile,
-  { settings, ownLogFile }: { readonly settings: ManagedFile; readonly ownLogFile: string },
+  { jars, logging, users }: Omit<Cluster, 'brokers'>,
+  settings: ManagedFile,
+  ownLogFile: string,
 ): readonly string[] {
   return [
     'java',
@@ -174,6 +209,7 @@ function brokerArgv(
     '-XX:-UsePerfData',
     '-XX:+ExitOnOutOfMemoryError',
     ...loggingFlags(logging, ownLogFile),
+    `-Djava.security.auth.login.config=${users.path}`,
     '-cp',
     join(jars, '*'),
     'kafka.Kafka',
@@ -260,18 +296,25 @@ function drawClusterId(): string {
 }
 
 /** Every broker knows every other one, and all are of one cluster. */
-async function verify(host: Host, { brokers, isKraft }: Cluster, msMax: number): Promise<string> {
+async function verify(host: Host, { brokers, isKraft, login }: Cluster, msMax: number): Promise<string> {
   const all = brokers.map(({ id }) => id);
   const processes = brokers.map(({ name }) => name);
   for (const broker of brokers) {
-    await untilAnswered(host, { processes, deadlineMs: msMax }, () => checkBroker(host, broker, all));
+    await untilAnswered(host, { processes, deadlineMs: msMax }, () =>
+      checkBroker(host, { broker, login }, all),
+    );
   }
   const places = brokers.map(({ port }) => `127.0.0.1:${port}`).join(', ');
   return `Kafka ${isKraft ? '4.3.1' : '3.9.2'} on ${places}`;
 }
 
-async function checkBroker(host: Host, { name, port }: Broker, ids: readonly number[]): Promise<void> {
-  const { brokers } = await askBroker(host, port);
+async function checkBroker(
+  host: Host,
+  { broker, login }: { readonly broker: Broker; readonly login: KafkaLogin },
+  ids: readonly number[],
+): Promise<void> {
+  const { name, port } = broker;
+  const { brokers } = await askBroker(host, { port, login });
   const missing = ids.filter(id => !brokers.includes(id));
   if (missing.length === 0) return;
   throw new MillraceError('ERR_NOT_READY', `${name} does not see broker ${missing.join(', ')} yet`);

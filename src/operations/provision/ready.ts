@@ -16,7 +16,7 @@ export interface Readiness {
 /**
  * Asks until the answer is right and returns it: a server is ready when it has answered a request, not when its
  * port opens. `ask` throws while it is not. Throws ERR_NOT_READY with the last lines of the server's log where it
- * ends meanwhile, or time runs out.
+ * ends meanwhile, or time runs out, and ERR_STORE_AUTH at once: a login that is refused is refused again.
  */
 export async function untilAnswered<T>(host: Host, wait: Readiness, ask: () => Promise<T>): Promise<T> {
   const endMs = performance.now() + wait.deadlineMs;
@@ -24,6 +24,7 @@ export async function untilAnswered<T>(host: Host, wait: Readiness, ask: () => P
     try {
       return await ask();
     } catch (error) {
+      if (error instanceof MillraceError && error.code === 'ERR_STORE_AUTH') throw error;
       await checkRunning(host, wait.processes, error);
       if (performance.now() >= endMs) {
         const why = error instanceof MillraceError ? error.why : String(error);

@@ -35,11 +35,12 @@ export function processPart(
   { startsMax = () => processes.length, mayStart }: StartOptions = {},
 ): Part {
   const start = async (context: StepContext, due: readonly ServerProcess[]) => {
+    // Together: brokers one after another wait for a majority that has left, or that they cannot log in to any more.
+    await Promise.all(due.map(({ spec }) => context.host.stop(spec.name)));
     const waveSize = startsMax((await context.host.facts()).cpuCount);
     for (let next = 0; next < due.length; next += waveSize) {
       const wave = due.slice(next, next + waveSize);
       const names = wave.map(({ spec }) => spec.name);
-      for (const name of names) await context.host.stop(name);
       await mayStart?.(context, names);
       for (const process of wave) await startProcess(context, process);
       await ready(context.host, names, context.signal);
@@ -54,14 +55,11 @@ export function processPart(
       for (const process of processes) if (await isDue(context.host, process)) due.push(process);
       await start(context, due);
     },
-    async restart(context, names) {
-      // Together: brokers one after another wait for a majority that has left.
-      await Promise.all(names.map(name => context.host.stop(name)));
-      await start(
+    restart: (context, names) =>
+      start(
         context,
         processes.filter(({ spec }) => names.includes(spec.name)),
-      );
-    },
+      ),
   };
 }
 

@@ -72,7 +72,7 @@ function named(code: ErrorCode, said: string, { brokers, doing }: Attempt, cause
   if (code !== 'ERR_STORE_UNAVAILABLE') return new MillraceError(code, why, { cause });
   const remedy = partsOf(cause).some(isOfTls)
     ? 'Check kafka.tls, and that kafka.caFile holds the authority that signed the certificates of the brokers.'
-    : `Check that Kafka runs at ${places}, and kafka.brokers and kafka.tls.`;
+    : `Check that Kafka runs at ${places}, and kafka.brokers, kafka.tls and kafka.username.`;
   return new MillraceError(code, why, { cause, remedy });
 }
 

@@ -3,6 +3,9 @@ import type { AdminOptions } from '@platformatic/kafka';
 import { MillraceError } from '../../../core/errors.ts';
 import type { NativeSettings } from './native-client.ts';
 
+/** How a user proves who it is; `plain` gives the brokers the password itself. */
+export type KafkaMechanism = 'plain' | 'scram-sha-256' | 'scram-sha-512';
+
 /** How the brokers are reached. */
 export interface KafkaConnection {
   /** Addresses, `host:port`. */
@@ -10,7 +13,7 @@ export interface KafkaConnection {
   readonly tls: boolean;
   /** PEM file of the authority that signed the brokers; empty: those the system trusts. */
   readonly caFile: string;
-  readonly mechanism: 'scram-sha-256' | 'scram-sha-512';
+  readonly mechanism: KafkaMechanism;
   /** Empty: no login. */
   readonly username: string;
   /** The secret itself; never logged, never part of an error. */
@@ -107,6 +110,13 @@ export const MEMBER_SETTINGS: NativeSettings = {
   'heartbeat.interval.ms': 500,
 };
 
+/** Names that the admin client takes. */
+const ADMIN_MECHANISMS = {
+  plain: 'PLAIN',
+  'scram-sha-256': 'SCRAM-SHA-256',
+  'scram-sha-512': 'SCRAM-SHA-512',
+} as const satisfies Record<KafkaMechanism, string>;
+
 /** Options of the admin client. Throws ERR_FILE_UNREADABLE for `caFile`. */
 export function adminSettings(connection: KafkaConnection, requestMsMax: number): AdminOptions {
   const { brokers, tls, caFile, username, password, mechanism } = connection;
@@ -124,7 +134,7 @@ export function adminSettings(connection: KafkaConnection, requestMsMax: number)
       ? {}
       : {
           sasl: {
-            mechanism: mechanism === 'scram-sha-256' ? 'SCRAM-SHA-256' : 'SCRAM-SHA-512',
+            mechanism: ADMIN_MECHANISMS[mechanism],
             username,
             password,
           },
