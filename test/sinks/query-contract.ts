@@ -14,7 +14,8 @@ export type QueryLimits = Pick<
 >;
 
 export const QUERY_LIMITS: QueryLimits = {
-  'query.timeoutMs': 10_000,
+  // It counts from the call: of eight at once, two run, and the last waits for six processes to start before its own.
+  'query.timeoutMs': 60_000,
   'query.rowsMax': 10,
   'query.memoryBytesMax': 96 * 1024 * 1024,
   'query.concurrentMax': 2,
