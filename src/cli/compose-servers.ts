@@ -6,6 +6,7 @@ import type { Config } from '../config/options.ts';
 import { hostVariables } from '../config/variables.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Host } from '../core/host.ts';
+import type { Server } from '../operations/provision/server.ts';
 import { describeServers, type ServersContext, stopServers } from '../operations/provision/servers.ts';
 
 /**
@@ -35,8 +36,7 @@ export interface ServersSettings {
  * they run is not looked at. Changes nothing.
  */
 export async function locateServers(settings: ServersSettings): Promise<Config> {
-  const servers = await describeServers(contextOf(settings));
-  return Object.assign({ ...settings.config }, ...servers.map(({ bindings }) => bindings));
+  return boundTo(await describeServers(contextOf(settings)), settings.config);
 }
 
 /**
@@ -45,7 +45,8 @@ export async function locateServers(settings: ServersSettings): Promise<Config> 
  */
 export async function locateStarted(settings: ServersSettings, only?: string): Promise<Config> {
   const context = contextOf(settings);
-  for (const { name, secrets } of await describeServers(context)) {
+  const servers = await describeServers(context);
+  for (const { name, secrets } of servers) {
     if (only !== undefined && name !== only) continue;
     for (const { file, isServedWith } of secrets) {
       if (!isServedWith || (await context.host.stat(file)) !== undefined) continue;
@@ -58,7 +59,11 @@ export async function locateStarted(settings: ServersSettings, only?: string): P
       );
     }
   }
-  return locateServers(settings);
+  return boundTo(servers, settings.config);
+}
+
+function boundTo(servers: readonly Server[], config: Config): Config {
+  return Object.assign({ ...config }, ...servers.map(({ bindings }) => bindings));
 }
 
 /** Processes of an environment's servers, by name, with the pid of each that runs. */

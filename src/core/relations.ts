@@ -51,6 +51,11 @@ export const READABLE_RELATIONS: readonly string[] = [
 /** A value of a column. Times are epoch ms UTC. */
 export type ColumnValue = string | number | null;
 
+/** A text as a column holds it: U+FFFD in the place of NUL, which PostgreSQL takes in no text. */
+export function columnText(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
+}
+
 /** One row for a relation: a value for each of its columns, in the order of {@link RELATIONS}. */
 export interface TableRow {
   readonly relation: RelationName;

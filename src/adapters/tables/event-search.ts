@@ -7,9 +7,9 @@ import type {
 } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { parseSource } from '../../core/record.ts';
-import type { ColumnValue } from '../../core/relations.ts';
+import { type ColumnValue, columnText } from '../../core/relations.ts';
 import { bareTopic, fullTopic } from '../../core/topics.ts';
-import { columnText, keyText } from './key-text.ts';
+import { keyText } from './key-text.ts';
 import { jsonOrText, type Position, pageRows, parsePosition, wholeMs } from './look-up.ts';
 import { type SqlReader, type SqlRow, textOf } from './sql-database.ts';
 

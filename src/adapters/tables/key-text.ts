@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ColumnValue, RELATIONS, type RelationName } from '../../core/relations.ts';
+import { type ColumnValue, columnText, RELATIONS, type RelationName } from '../../core/relations.ts';
 
 /** The text columns that an index holds, but for `topic`, which names of topics bound. */
 const KEY_COLUMNS: readonly string[] = ['mid', 'did', 'user_id', 'job', 'code'];
@@ -16,11 +16,6 @@ const PLACES = Object.fromEntries(
     columns.flatMap((column, at) => (KEY_COLUMNS.includes(column) ? [at] : [])),
   ]),
 );
-
-/** A text as a column of an event holds it: U+FFFD in the place of NUL, as the sink wrote it. */
-export function columnText(text: string): string {
-  return text.replaceAll('\0', '\ufffd');
-}
 
 /**
  * A text as an indexed column holds it: as {@link columnText}, and one over 256 characters is its first 191, `~` and

@@ -16,8 +16,8 @@ const STATISTICS = `1048576 ${2 ** WINDOW_BITS} 1`;
 
 /**
  * Has SQLite keep the mids of each relation by window of offsets: mids have no order, so in one index of them all each
- * row changes a page of its own, 16 KB written for 30 bytes, and the more there are the dearer. Look-ups by mid are the
- * same. A larger file of an earlier version keeps the index that it has.
+ * row changes a page of its own, 16 KB written for 30 bytes, and the more there are the dearer. What asks for
+ * a mid is written as before. A larger file of an earlier version keeps the index that it has.
  */
 export async function keepMidsByWindow(database: SqlSchemaOwner): Promise<void> {
   await database.alone(async session => {

@@ -17,7 +17,14 @@ import {
 } from './kafka-config.ts';
 import { endRegistrations } from './kafka-killed.ts';
 import { askBroker, type KafkaLogin } from './kafka-request.ts';
-import { filePart, folderPart, type ManagedFile, readSecret, readText, secretPart } from './managed-file.ts';
+import {
+  filePart,
+  folderPart,
+  type ManagedFile,
+  readText,
+  secretPart,
+  secretTextFile,
+} from './managed-file.ts';
 import { jarFolder, jarsPart } from './maven-jars.ts';
 import type { Part } from './part.ts';
 import { untilAnswered } from './ready.ts';
@@ -127,17 +134,11 @@ function describeCluster({ place, config }: ServerContext): Cluster {
     content: async () => (isKraft ? LOG4J2_TEXT : LOG4J_TEXT),
   };
   const login = { user: KAFKA_USER, secretFile: join(place.root, 'secrets', NAME) };
-  const users: ManagedFile = {
-    step: 'users',
-    what: 'write who may log in to Kafka',
-    path: join(folder, 'users.jaas'),
-    rights: { mode: 0o600 },
-    isSecret: true,
-    async content(host) {
-      const secret = await readSecret(host, login.secretFile);
-      return secret === undefined ? undefined : jaasText(secret);
-    },
-  };
+  const users = secretTextFile(
+    { step: 'users', what: 'write who may log in to Kafka', path: join(folder, 'users.jaas') },
+    login.secretFile,
+    jaasText,
+  );
   const common = { folder, isKraft, jars, logging, login, users };
   const ids = Array.from({ length: config['kafka.nodes'] }, (_, index) => index + 1);
   return { ...common, brokers: ids.map(id => describeBroker({ place, ids }, common, id)) };

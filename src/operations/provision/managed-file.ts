@@ -77,6 +77,23 @@ export function secretPart(step: string, what: string, path: string): Part {
   };
 }
 
+/** A file of ours whose text follows from a secret, and shows it: 0600, outdated until the secret is drawn. */
+export function secretTextFile(
+  file: Pick<ManagedFile, 'step' | 'what' | 'path'>,
+  secretFile: string,
+  textOf: (secret: string) => string,
+): ManagedFile {
+  return {
+    ...file,
+    rights: { mode: 0o600 },
+    isSecret: true,
+    async content(host) {
+      const secret = await readSecret(host, secretFile);
+      return secret === undefined ? undefined : textOf(secret);
+    },
+  };
+}
+
 /** The text of a secret's file without its line end; undefined where it is not drawn yet. */
 export async function readSecret(host: Host, path: string): Promise<string | undefined> {
   const found = await readText(host, path);

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import { locateDebian } from './debian-packages.ts';
-import { filePart, folderPart, type ManagedFile, readSecret, secretPart } from './managed-file.ts';
+import {
+  filePart,
+  folderPart,
+  type ManagedFile,
+  readSecret,
+  secretPart,
+  secretTextFile,
+} from './managed-file.ts';
 import { untilAnswered } from './ready.ts';
 import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
 import { processPart, type ServerProcess } from './server-process.ts';
@@ -41,17 +48,15 @@ export async function redisServer({ host, place, config }: ServerContext): Promi
   const user = config['redis.username'] || 'millrace';
   const secretFile = join(place.root, 'secrets', NAME);
   const software = await locateDebian(host, place.cache, SOFTWARE);
-  const users: ManagedFile = {
-    step: 'users',
-    what: 'write the users of Redis and their rights',
-    path: join(folder, 'users.acl'),
-    rights: { mode: 0o600 },
-    isSecret: true,
-    async content(from) {
-      const secret = await readSecret(from, secretFile);
-      return secret === undefined ? undefined : usersText(user, secret);
+  const users = secretTextFile(
+    {
+      step: 'users',
+      what: 'write the users of Redis and their rights',
+      path: join(folder, 'users.acl'),
     },
-  };
+    secretFile,
+    secret => usersText(user, secret),
+  );
   const settings: ManagedFile = {
     step: 'config',
     what: 'write the configuration of Redis',

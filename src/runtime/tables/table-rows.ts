@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject, objectAt, valueAt } from '../../core/event.ts';
 import { type Provenance, provenanceOf } from '../../core/headers.ts';
 import { formatSource, type LogRecord } from '../../core/record.ts';
-import type { ColumnValue, RelationName, TableRow } from '../../core/relations.ts';
+import { type ColumnValue, columnText, type RelationName, type TableRow } from '../../core/relations.ts';
 import { bareTopic, type TopicName } from '../../core/topics.ts';
 
 /** The topics that the tables are made from, without prefix, with the relation that each fills. */
@@ -109,8 +109,7 @@ function pushOrigin(values: ColumnValue[], { record, provenance }: RowContext, i
 function text(value: Json | undefined, charactersMax = TEXT_CHARACTERS_MAX): string | null {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value !== 'string' || value === '' || value.length > charactersMax) return null;
-  // PostgreSQL takes no NUL in a text; look-ups replace it the same way (`keyText`).
-  return value.includes('\0') ? value.replaceAll('\0', '\ufffd') : value;
+  return columnText(value);
 }
 
 function integer(value: Json | undefined): number | null {

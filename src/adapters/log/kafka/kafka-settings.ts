@@ -30,6 +30,13 @@ export const SESSION_MS = 6_000;
 /** After this the broker aborts what a dead process left open; until then its readers wait. */
 export const TRANSACTION_MS_MAX = 8_000;
 
+/** Kafka's own names, which both clients take. */
+const MECHANISMS = {
+  plain: 'PLAIN',
+  'scram-sha-256': 'SCRAM-SHA-256',
+  'scram-sha-512': 'SCRAM-SHA-512',
+} as const satisfies Record<KafkaMechanism, string>;
+
 /** Settings that every native handle has. */
 function nativeConnection(connection: KafkaConnection): NativeSettings {
   const { brokers, tls, caFile, username, password, mechanism } = connection;
@@ -42,7 +49,7 @@ function nativeConnection(connection: KafkaConnection): NativeSettings {
     ...(tls && caFile !== '' ? { 'ssl.ca.location': caFile } : {}),
     ...(login
       ? {
-          'sasl.mechanisms': mechanism.toUpperCase(),
+          'sasl.mechanisms': MECHANISMS[mechanism],
           'sasl.username': username,
           'sasl.password': password,
         }
@@ -110,13 +117,6 @@ export const MEMBER_SETTINGS: NativeSettings = {
   'heartbeat.interval.ms': 500,
 };
 
-/** Names that the admin client takes. */
-const ADMIN_MECHANISMS = {
-  plain: 'PLAIN',
-  'scram-sha-256': 'SCRAM-SHA-256',
-  'scram-sha-512': 'SCRAM-SHA-512',
-} as const satisfies Record<KafkaMechanism, string>;
-
 /** Options of the admin client. Throws ERR_FILE_UNREADABLE for `caFile`. */
 export function adminSettings(connection: KafkaConnection, requestMsMax: number): AdminOptions {
   const { brokers, tls, caFile, username, password, mechanism } = connection;
@@ -134,7 +134,7 @@ export function adminSettings(connection: KafkaConnection, requestMsMax: number)
       ? {}
       : {
           sasl: {
-            mechanism: ADMIN_MECHANISMS[mechanism],
+            mechanism: MECHANISMS[mechanism],
             username,
             password,
           },
