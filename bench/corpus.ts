@@ -75,7 +75,8 @@ export const BENCH_SETS: readonly string[] = [
   'log.freeBytesMin=0',
   'dedup.producers=staging.sunbird.app',
 ];
-const EVENTS_PER_BATCH = 100;
+/** Events in one of {@link benchBatches}. */
+export const EVENTS_PER_BATCH = 100;
 
 /** So many events in batches of 100. */
 export function benchBatches(events: number): readonly Buffer[] {
