@@ -41,6 +41,14 @@ export interface FileRights {
   readonly owner?: string;
 }
 
+/** How a turn is waited for. */
+export interface LockWait {
+  /** Ends the wait; work that has begun goes on. */
+  readonly signal?: AbortSignal;
+  /** Told once, where another process has its turn. */
+  onWait?(): void;
+}
+
 /** A long-running process of ours on a host. */
 export interface ProcessSpec {
   /** Unique among the environment's processes on the host: `kafka-1`. */
@@ -127,9 +135,10 @@ export interface Host {
   ): Promise<Uint8Array>;
   /**
    * Runs work while no other process of the host does so under the same path, in a folder that is there. Waits
-   * for its turn; the kernel lets go of it when the holder dies.
+   * for its turn, for at most half an hour; the kernel lets go of it when the holder dies. Throws ERR_RUN_CANCELLED
+   * where the wait is ended.
    */
-  locked<T>(path: string, work: () => Promise<T>): Promise<T>;
+  locked<T>(path: string, work: () => Promise<T>, wait?: LockWait): Promise<T>;
   /**
    * Starts a process and supervises it; resolves when it runs, not when it is ready. One of that name that runs
    * already is stopped first.

@@ -118,6 +118,32 @@ export const CONTRACT: Readonly<Record<string, (setting: HostSetting) => Promise
     assert.equal(await host.locked(path, async () => 7), 7, 'a failure lets go of it');
   },
 
+  'who waits for a lock is told once, and may stop waiting': async ({ host, folder }) => {
+    const path = join(folder, 'lock');
+    const [held, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const first = host.locked(path, async () => {
+      held.resolve();
+      await gate.promise;
+    });
+    await held.promise;
+    const [waits, stopping] = [Promise.withResolvers<void>(), new AbortController()];
+    let told = 0;
+    const onWait = () => {
+      told += 1;
+      waits.resolve();
+    };
+    const never = () => Promise.reject(new Error('it has no turn'));
+    const second = host.locked(path, never, { signal: stopping.signal, onWait });
+    await waits.promise;
+    stopping.abort();
+    await assert.rejects(second, { code: 'ERR_RUN_CANCELLED' });
+    gate.resolve();
+    await first;
+    const { signal } = new AbortController();
+    assert.equal(await host.locked(path, async () => 7, { signal, onWait }), 7, 'its turn has come');
+    assert.equal(told, 1);
+  },
+
   'a process runs until it is stopped': async ({ host, folder }) => {
     const spec = sleeper(folder);
     assert.equal((await host.process(spec.name)).state, 'stopped');

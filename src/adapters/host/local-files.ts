@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, chown, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmod, chown, lstat, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makePrivate } from '../../config/private-file.ts';
 import { MillraceError } from '../../core/errors.ts';
-import type { FileRights, FileState, Host } from '../../core/host.ts';
+import type { FileRights, FileState, Host, LockWait } from '../../core/host.ts';
 import type { LocalUsers } from './local-users.ts';
+import { putFile } from './put-file.ts';
+import { told } from './told.ts';
 
 const LOCK_LOOK_MS = 100;
 /** Longer than the longest build; past it somebody has to look. */
@@ -43,38 +44,8 @@ export function localFiles(users: LocalUsers): Files {
     stat: path => told(path, () => absentAs(undefined, () => stateOf(path, users))),
     list: path => told(path, async () => (await absentAs([], () => readdir(path))).sort()),
     digest: path => told(path, () => digestOf(path)),
-    locked: (path, work) => whileLocked(path, work),
+    locked: whileLocked,
   };
-}
-
-/** Writes beside the file, makes it durable, then takes its place. */
-async function putFile(
-  path: string,
-  content: string | Uint8Array,
-  setRights: (made: string) => Promise<void>,
-): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-  try {
-    // Created for us alone: what it will hold may be a secret, and its rights come before its name does.
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(content);
-      await setRights(temporary);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 async function stateOf(path: string, users: LocalUsers): Promise<FileState> {
@@ -97,20 +68,30 @@ async function digestOf(path: string): Promise<string> {
 }
 
 /** SQLite's lock, as for the owner of a data directory: the kernel lets go of it however the holder ends. */
-async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
-  makePrivate(path);
-  const lock = new DatabaseSync(path, { timeout: 0 });
+async function whileLocked<T>(path: string, work: () => Promise<T>, wait: LockWait = {}): Promise<T> {
+  const lock = await told(path, () => {
+    makePrivate(path);
+    return new DatabaseSync(path, { timeout: 0 });
+  });
   try {
-    const deadlineMs = Date.now() + LOCK_MS_MAX;
-    while (!tryLock(lock)) {
-      if (Date.now() > deadlineMs) {
-        throw new MillraceError('ERR_HOST_COMMAND', `${path} is held by another process for too long`);
-      }
-      await delay(LOCK_LOOK_MS);
-    }
+    await told(path, () => takeTurn(lock, path, wait));
     return await work();
   } finally {
     lock.close();
+  }
+}
+
+async function takeTurn(lock: DatabaseSync, path: string, { signal, onWait }: LockWait): Promise<void> {
+  const deadlineMs = Date.now() + LOCK_MS_MAX;
+  for (let isFirst = true; !tryLock(lock); isFirst = false) {
+    if (signal?.aborted === true) {
+      throw new MillraceError('ERR_RUN_CANCELLED', `it ended while another process held ${path}`);
+    }
+    if (Date.now() > deadlineMs) {
+      throw new MillraceError('ERR_HOST_COMMAND', `${path} is held by another process for too long`);
+    }
+    if (isFirst) onWait?.();
+    await delay(LOCK_LOOK_MS);
   }
 }
 
@@ -133,17 +114,5 @@ async function absentAs<T, A>(absent: A, read: () => Promise<T>): Promise<T | A>
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') return absent;
     throw error;
-  }
-}
-
-/** What the system says about a path becomes the host's error. */
-async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (cause instanceof MillraceError) throw cause;
-    const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
-    const said = cause instanceof Error ? cause.message : String(cause);
-    throw new MillraceError(isFull ? 'ERR_DISK_FULL' : 'ERR_HOST_COMMAND', `${path}: ${said}`, { cause });
   }
 }

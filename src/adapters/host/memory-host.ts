@@ -8,6 +8,7 @@ import type {
   FileState,
   Host,
   HostFacts,
+  LockWait,
   ProcessSpec,
   ProcessState,
 } from '../../core/host.ts';
@@ -32,7 +33,8 @@ export class MemoryHost implements Host {
   readonly changes: string[] = [];
   readonly #nodes = new Map<string, Node>();
   readonly #processes = new Map<string, { spec: ProcessSpec; state: ProcessState; lines: string[] }>();
-  readonly #locks = new Map<string, Promise<unknown>>();
+  /** What is locked, with the turns that others wait for. */
+  readonly #locks = new Map<string, (() => void)[]>();
   #pids = 1000;
 
   constructor(user = 'operator') {
@@ -140,11 +142,20 @@ export class MemoryHost implements Host {
     return answer(Buffer.from(request));
   }
 
-  async locked<T>(path: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#locks.get(path) ?? Promise.resolve();
-    const mine = before.then(work, work);
-    this.#locks.set(path, mine);
-    return await mine;
+  async locked<T>(path: string, work: () => Promise<T>, { signal, onWait }: LockWait = {}): Promise<T> {
+    const waiting = this.#locks.get(path);
+    if (waiting === undefined) this.#locks.set(path, []);
+    else {
+      onWait?.();
+      await untilTurn(waiting, path, signal);
+    }
+    try {
+      return await work();
+    } finally {
+      const next = this.#locks.get(path)?.shift();
+      if (next === undefined) this.#locks.delete(path);
+      else next();
+    }
   }
 
   async start(spec: ProcessSpec): Promise<ProcessState> {
@@ -193,5 +204,27 @@ export class MemoryHost implements Host {
 
   #whole({ mode, owner }: FileRights): Required<FileRights> {
     return { mode, owner: owner ?? this.user };
+  }
+}
+
+async function untilTurn(
+  waiting: (() => void)[],
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const turn = Promise.withResolvers<void>();
+  const cancel = () => {
+    const index = waiting.indexOf(turn.resolve);
+    if (index === -1) return;
+    waiting.splice(index, 1);
+    turn.reject(new MillraceError('ERR_RUN_CANCELLED', `it ended while another process held ${path}`));
+  };
+  waiting.push(turn.resolve);
+  signal?.addEventListener('abort', cancel, { once: true });
+  if (signal?.aborted === true) cancel();
+  try {
+    await turn.promise;
+  } finally {
+    signal?.removeEventListener('abort', cancel);
   }
 }

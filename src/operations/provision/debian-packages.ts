@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
 import type { ExecOptions, Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
+import { fillCached } from './fill-cached.ts';
 import type { Part } from './part.ts';
 
 /** Programs that come from Debian: those of the system where it has them, else unpacked into the cache. */
@@ -76,7 +77,7 @@ async function unpack(
   const { host, progress } = context;
   const aside = `${folder}.new`;
   await host.makeFolder(join(cache, 'debian'), { mode: 0o755 });
-  await host.locked(`${folder}.lock`, async () => {
+  await fillCached(context, folder, async () => {
     if ((await host.stat(join(folder, 'packages.json'))) !== undefined) return;
     await host.remove(folder);
     await host.remove(aside);

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
+import { fillCached } from './fill-cached.ts';
 import lock from './kafka-client-1.10.1.lock.json' with { type: 'json' };
 import type { Part } from './part.ts';
 import type { Server, ServerContext } from './server.ts';
@@ -105,7 +106,7 @@ async function buildClient(context: StepContext, folder: string): Promise<void> 
   const { host, progress, signal } = context;
   const aside = `${folder}.new`;
   await host.makeFolder(dirname(folder), { mode: 0o755 });
-  await host.locked(`${folder}.lock`, async () => {
+  await fillCached(context, folder, async () => {
     if ((await host.stat(join(folder, DONE))) !== undefined) return;
     await needHeaders(context);
     await host.remove(aside);

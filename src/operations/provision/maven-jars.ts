@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
+import { fillCached } from './fill-cached.ts';
 import type { Part } from './part.ts';
 
 /** The jars of a server, by exact version and content: what a `.lock.json` holds. */
@@ -55,7 +56,7 @@ async function download(context: StepContext, folder: string, lock: JarLock): Pr
   const { host, progress, signal } = context;
   const aside = `${folder}.new`;
   await host.makeFolder(join(folder, '..'), { mode: 0o755 });
-  await host.locked(`${folder}.lock`, async () => {
+  await fillCached(context, folder, async () => {
     if ((await wrongJars(host, folder, lock)).length === 0) return;
     await host.remove(aside);
     await host.makeFolder(join(aside, 'jars'), { mode: 0o755 });

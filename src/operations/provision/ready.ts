@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
+import { pause } from './pause.ts';
 
 const LOOK_MS = 50;
 const LAST_LINES = 12;
@@ -16,7 +16,8 @@ export interface Readiness {
 /**
  * Asks until the answer is right and returns it: a server is ready when it has answered a request, not when its
  * port opens. `ask` throws while it is not. Throws ERR_NOT_READY with the last lines of the server's log where it
- * ends meanwhile, or time runs out, and ERR_STORE_AUTH at once: a login that is refused is refused again.
+ * ends meanwhile, or time runs out, ERR_STORE_AUTH at once (a login that is refused is refused again), and
+ * ERR_RUN_CANCELLED where the signal is aborted.
  */
 export async function untilAnswered<T>(host: Host, wait: Readiness, ask: () => Promise<T>): Promise<T> {
   const endMs = performance.now() + wait.deadlineMs;
@@ -32,7 +33,7 @@ export async function untilAnswered<T>(host: Host, wait: Readiness, ask: () => P
         throw await notReady(host, name, `did not answer within ${wait.deadlineMs / 1000} s (${why})`, error);
       }
       // Between two requests only: what is waited for is the answer.
-      await delay(LOOK_MS, undefined, { ...(wait.signal && { signal: wait.signal }) });
+      await pause(LOOK_MS, wait.signal);
     }
   }
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
@@ -8,6 +7,7 @@ import kafka39 from './kafka-3.9.2.lock.json' with { type: 'json' };
 import { LOG_FILE_PROPERTY, LOG4J_TEXT } from './kafka-config.ts';
 import { filePart, folderPart, type ManagedFile } from './managed-file.ts';
 import { jarFolder, jarsPart } from './maven-jars.ts';
+import { pause } from './pause.ts';
 import { untilAnswered } from './ready.ts';
 import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
 import { processPart, type ServerProcess } from './server-process.ts';
@@ -146,7 +146,7 @@ export async function untilUnregistered(
     }
     if (!told) progress(`waiting for ZooKeeper to end the session of broker ${held.join(', ')}`);
     told = true;
-    await delay(REGISTRY_LOOK_MS, undefined, { signal });
+    await pause(REGISTRY_LOOK_MS, signal);
   }
 }
 
