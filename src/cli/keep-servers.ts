@@ -56,10 +56,16 @@ export function keepServers(kept: KeepSettings): ServerKeeper {
   const { signal } = stopping;
   const { environment, dataDirectory } = settings;
   const startsMax = config['operations.restartsMax'];
+  let trimmedMs = Number.NEGATIVE_INFINITY;
   let blindness: string | undefined;
 
   async function lookOnce(): Promise<void> {
-    const standings = await standingServers({ config, environment, dataDirectory });
+    const place = { config, environment, dataDirectory };
+    if (performance.now() - trimmedMs > TRIM_MS) {
+      await trimServerLogs(place);
+      trimmedMs = performance.now();
+    }
+    const standings = await standingServers(place);
     for (const [name, standing] of standings) {
       const known = crashed.get(name);
       if (standing.state === 'running') noteUp(name, known);
@@ -88,13 +94,8 @@ export function keepServers(kept: KeepSettings): ServerKeeper {
   }
 
   async function keep(): Promise<void> {
-    let trimmedMs = Number.NEGATIVE_INFINITY;
     // Ends when it is stopped.
     while (!signal.aborted) {
-      if (performance.now() - trimmedMs > TRIM_MS) {
-        await trimServerLogs({ config, environment, dataDirectory });
-        trimmedMs = performance.now();
-      }
       blindness = await lookOnce().then(() => undefined, whyOf);
       await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { composeHost } from '../../src/cli/compose-servers.ts';
+import { mountSmallDisk } from '../sinks/setting.ts';
 import { CONTRACT, sleeper } from './contract.ts';
 import { temporaryFolder } from './temporary-folder.ts';
+
+const DISK_BYTES = 1024 * 1024;
 
 /** Waits until something holds; the test's own time limit ends it otherwise. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
@@ -75,6 +78,40 @@ test('a pid of another run of the machine is not ours', async context => {
   assert.deepEqual({ state, detail }, { state: 'stopped', detail: 'the machine was restarted' });
   await host.stop('sleeper');
   process.kill(pid!, 'SIGKILL');
+});
+
+test('a full disk has its name, and leaves no record of a server that did not start', async context => {
+  const folder = mountSmallDisk(context, DISK_BYTES);
+  if (folder === undefined) return context.skip('needs the right to mount a tmpfs');
+  const ballast = join(folder, 'ballast');
+  await assert.rejects(writeFile(ballast, Buffer.alloc(2 * DISK_BYTES)), { code: 'ENOSPC' });
+  const host = composeHost(folder);
+  await assert.rejects(host.start(sleeper(folder)), { code: 'ERR_DISK_FULL' });
+  assert.equal((await host.process('sleeper')).state, 'stopped');
+  await rm(ballast);
+  assert.equal((await host.start(sleeper(folder))).state, 'running');
+  await host.stop('sleeper');
+});
+
+test('a record of a process that cannot be read is named, with what to do', async context => {
+  const folder = await temporaryFolder(context);
+  const host = composeHost(folder);
+  const { pid } = await host.start(sleeper(folder));
+  const file = join(folder, 'processes/sleeper.json');
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, '');
+  const refusal = { code: 'ERR_FILE_UNREADABLE', why: /sleeper\.json/, remedy: /sleeper\.stat/ };
+  await assert.rejects(host.process('sleeper'), refusal);
+  await assert.rejects(host.trimLogs(), refusal);
+  await writeFile(file, text);
+  assert.equal((await host.process('sleeper')).pid, pid);
+  await host.stop('sleeper');
+});
+
+test('a lock whose folder is not there is refused by name', async context => {
+  const host = composeHost(await temporaryFolder(context));
+  const locked = host.locked('/no/such/folder/lock', async () => undefined);
+  await assert.rejects(locked, { code: 'ERR_HOST_COMMAND', why: /no\/such\/folder/ });
 });
 
 test('a server that does not end on its signal is killed when its time is up', async context => {

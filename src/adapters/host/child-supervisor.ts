@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +9,8 @@ import type { ProcessSpec, ProcessState } from '../../core/host.ts';
 import { bootId, type Supervisor } from './local-host.ts';
 import type { LocalUsers } from './local-users.ts';
 import { isAlive, readProcessStat } from './process-stat.ts';
+import { putFile } from './put-file.ts';
+import { told } from './told.ts';
 
 /** What a state file says; beside it `<name>.stat` is the process's own line of /proc. */
 interface ProcessRecord {
@@ -59,7 +61,7 @@ export class ChildSupervisor implements Supervisor {
   async start(spec: ProcessSpec): Promise<ProcessState> {
     await this.stop(spec.name);
     const { directory, env, users } = this.#options;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await told(directory, () => mkdir(directory, { recursive: true, mode: 0o700 }));
     await rotate(spec.logFile);
     const record: ProcessRecord = {
       name: spec.name,
@@ -71,9 +73,12 @@ export class ChildSupervisor implements Supervisor {
       stopSignal: spec.stopSignal,
       stopMsMax: spec.stopMsMax,
     };
-    await writeFile(this.#file(spec.name, 'json'), `${JSON.stringify(record)}\n`, { mode: 0o600 });
-    await mkdir(dirname(spec.logFile), { recursive: true, mode: 0o711 });
-    const log = await open(spec.logFile, 'a', 0o600);
+    const file = this.#file(spec.name, 'json');
+    await told(file, () => putFile(file, `${JSON.stringify(record)}\n`));
+    const log = await told(spec.logFile, async () => {
+      await mkdir(dirname(spec.logFile), { recursive: true, mode: 0o711 });
+      return open(spec.logFile, 'a', 0o600);
+    });
     try {
       const argv = users.argvAs(spec.user, spec.argv);
       const child = spawn('/bin/sh', ['-c', RECORD_AND_BECOME, this.#file(spec.name, 'stat'), ...argv], {
@@ -174,8 +179,17 @@ export class ChildSupervisor implements Supervisor {
   }
 
   async #record(name: string): Promise<ProcessRecord | undefined> {
-    const text = await readText(this.#file(name, 'json'));
-    return text === undefined ? undefined : (JSON.parse(text) as ProcessRecord);
+    const file = this.#file(name, 'json');
+    const text = await readText(file);
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text) as ProcessRecord;
+    } catch (cause) {
+      throw new MillraceError('ERR_FILE_UNREADABLE', `${file} does not say how ${name} was started`, {
+        cause,
+        remedy: `Stop ${name} (its pid stands first in ${this.#file(name, 'stat')}), then remove both files.`,
+      });
+    }
   }
 
   #file(name: string, suffix: 'json' | 'stat'): string {
