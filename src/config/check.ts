@@ -89,6 +89,13 @@ function checkStores(config: Config, check: Check): void {
     'kafka.target',
     'is host: brokers started here listen on loopback alone, without kafka.tls, and draw a login of their own',
   );
+  for (const server of ['redis', 'postgres'] as const) {
+    check(
+      config[`${server}.target`] === 'external' || !config[`${server}.tls`],
+      `${server}.target`,
+      `is host: a server started here listens on loopback alone, without ${server}.tls`,
+    );
+  }
   check(
     config['kafka.mechanism'] !== 'plain' ||
       config['kafka.username'] === '' ||

@@ -146,6 +146,14 @@ describe('loadConfig', () => {
       whyOf(() => load({ sets: own })),
       /kafka\.target is host: .* draw a login of their own/,
     );
+    for (const server of ['redis', 'postgres']) {
+      const tls = `${server}.tls=on`;
+      load({ sets: [tls] });
+      assert.match(
+        whyOf(() => load({ sets: [tls, `${server}.target=host`] })),
+        new RegExp(`${server}\\.target is host: .* without ${server}\\.tls`),
+      );
+    }
   });
 
   it('refuses what is not a value of the key', () => {
