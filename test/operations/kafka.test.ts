@@ -150,6 +150,40 @@ test('brokers are of one cluster, and those that are formatted are left alone', 
   }
 });
 
+test('storage of another number of controllers is refused before anything changes', async () => {
+  const { host, context } = kafkaHost();
+  await applyAll(context);
+  await end(host, 1, true);
+  const state = '{"leaderId":1,"currentVoters":[{"voterId":1}],"data_version":0}';
+  await host.put(join(FOLDER, 'data-1/__cluster_metadata-0/quorum-state'), state, { mode: 0o600 });
+  host.changes.length = 0;
+  const more = { ...context, config: { ...context.config, 'kafka.nodes': 3 } };
+  await assert.rejects(due(more), {
+    code: 'ERR_CONFIG_INVALID',
+    why: `kafka.nodes is 3, and ${FOLDER}/data-1 is of a cluster of 1`,
+    remedy: /^Set kafka\.nodes to 1/,
+  });
+  assert.deepEqual(host.changes, []);
+  assert.deepEqual(await due(context), ['kafka start']);
+});
+
+test('storage of another generation is refused before anything changes', async () => {
+  for (const [written, generation, other] of [
+    ['version=1\nnode.id=1\n', 'zookeeper', 'kraft'],
+    ['version=0\nbroker.id=1\n', 'kraft', 'zookeeper'],
+  ] as const) {
+    const { host, context } = kafkaHost({ 'kafka.generation': generation });
+    await host.makeFolder(join(FOLDER, 'data-1'), { mode: 0o700 });
+    await host.put(join(FOLDER, 'data-1/meta.properties'), written, { mode: 0o600 });
+    host.changes.length = 0;
+    await assert.rejects(due(context), {
+      code: 'ERR_DATA_FORMAT',
+      remedy: new RegExp(`kafka\\.generation to ${other}`),
+    });
+    assert.deepEqual(host.changes, []);
+  }
+});
+
 test('one broker that was killed is one to start', async () => {
   const { host, context } = kafkaHost({ 'kafka.nodes': 3 });
   await applyAll(context);

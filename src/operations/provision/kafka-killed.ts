@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Host } from '../../core/host.ts';
 import type { StepContext } from '../../core/operation.ts';
 import { type KafkaLogin, unregisterBroker } from './kafka-request.ts';
+import { QUORUM_STATE } from './kafka-storage.ts';
 import { untilAnswered } from './ready.ts';
 import { READY_MS_MAX } from './server.ts';
 import { type ServerProcess, startProcess } from './server-process.ts';
@@ -23,8 +24,6 @@ export interface CombinedCluster {
 
 /** Written by a broker as the last of a clean stop, removed by the next start. */
 const CLEAN_STOP = '.kafka_cleanshutdown';
-/** There once the node has run as a controller. */
-const QUORUM_STATE = '__cluster_metadata-0/quorum-state';
 
 /**
  * Ends the registrations of brokers that were killed, before some of them start and while none of the cluster runs.

@@ -17,6 +17,7 @@ import {
 } from './kafka-config.ts';
 import { endRegistrations } from './kafka-killed.ts';
 import { askBroker, type KafkaLogin } from './kafka-request.ts';
+import { storagePart } from './kafka-storage.ts';
 import {
   filePart,
   folderPart,
@@ -88,6 +89,7 @@ export async function kafkaServer(context: ServerContext): Promise<Server> {
   return {
     name: NAME,
     parts: [
+      storagePart(cluster),
       javaPart(names),
       jarsPart(place.cache, isKraft ? kafka43 : kafka39),
       folderPart('folder', folder, { mode: 0o700 }),
