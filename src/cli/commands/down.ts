@@ -9,8 +9,9 @@ import { stopEnvironmentServers } from '../compose-servers.ts';
 import { askDocument, findServer, readServing } from '../http-client.ts';
 import { operationCall } from '../operation-call.ts';
 
-// The service drains within 15 s; what is left after that needs a look.
-const STOP_MS_MAX = 20_000;
+// The service drains within 15 s and stops the servers that it started within another 15 s; what is left after that
+// needs a look.
+const STOP_MS_MAX = 35_000;
 const LOOK_MS = 50;
 
 /**
