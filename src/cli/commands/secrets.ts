@@ -1,26 +1,16 @@
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import { armFailpoint, failpoint } from '../../observability/failpoint.ts';
-import { type Operation, operationPath, type Scope } from '../../operations/engine/operation.ts';
-import { provisionOf } from '../../operations/list.ts';
-import type { ServerSecret } from '../../operations/provision/server.ts';
-import { describeServers } from '../../operations/provision/servers.ts';
+import { type Operation, operationPath } from '../../operations/engine/operation.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { refuseUnconfirmed } from '../confirm.ts';
 import { drawSecret } from '../data-directory.ts';
 import { formatTable } from '../format.ts';
+import { type GeneratedSecret, generatedSecrets } from '../generated-secrets.ts';
 import { operationCall } from '../operation-call.ts';
 import { secretReferences, unresolvedSecret } from '../secret-references.ts';
 import { finish, tell } from './run.ts';
-
-const TOKEN = 'operator-token';
-
-/** A secret that was drawn here. */
-interface GeneratedSecret extends ServerSecret {
-  /** What takes it over; undefined where nothing runs that would have to. */
-  readonly operation: Operation | undefined;
-}
 
 /** `secrets`: which there are and where they lie; never a secret itself. */
 export async function listSecrets(call: Call): Promise<undefined> {
@@ -103,22 +93,4 @@ async function takeOver(call: Call, operation: Operation): Promise<number> {
   const opened = await openOperations({ settings, config, emit: event => tell(call.output, event) });
   const paths = [operationPath(operation, settings.environment)];
   return finish(call.output, await opened.run({ paths, operations: [operation], only: false }));
-}
-
-async function generatedSecrets({ site, config, environment }: Scope): Promise<readonly GeneratedSecret[]> {
-  const { root, cache } = site.paths;
-  const servers = await describeServers({ host: site.host, config, environment, root, cache });
-  const token = {
-    name: TOKEN,
-    file: site.paths.tokenFile,
-    made: [],
-    usedBy: 'the API, the console and the command line',
-    isServedWith: true,
-    operation: undefined,
-  };
-  const passwords = servers.flatMap(({ name, secrets }) => {
-    const operation = provisionOf(name);
-    return operation === undefined ? [] : secrets.map(secret => ({ ...secret, operation }));
-  });
-  return [token, ...passwords];
 }

@@ -1,13 +1,18 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Settings } from '../../config/environment.ts';
 import { configDigest } from '../../config/load.ts';
 import { resolveSecret } from '../../config/secret.ts';
-import { MillraceError } from '../../core/errors.ts';
+import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
+import { systemError } from '../../core/store-error.ts';
+import type { Scope } from '../../operations/engine/operation.ts';
+import { readSecret } from '../../operations/provision/managed-file.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { sitePaths } from '../compose-site.ts';
 import { checkAll } from '../doctor.ts';
+import { generatedSecrets } from '../generated-secrets.ts';
 import { askDocument, findServer } from '../http-client.ts';
 import { operationCall } from '../operation-call.ts';
 import { logFiles, readRunLog } from '../run-log.ts';
@@ -19,14 +24,15 @@ const RUNS_MAX = 5;
 
 /**
  * `support-bundle`: one JSON file with what helps to find a fault: configuration, checks, plan, receipts, status and
- * the ends of logs. Every secret that is known is taken out by its value, wherever it stands.
+ * the ends of logs. What cannot be looked at stands there as its error: a fault is what it is made for. Every secret
+ * that is known is taken out by its value, wherever it stands.
  */
 export async function supportBundle(call: Call): Promise<undefined> {
   const { settings, config, operations } = operationCall(call, []);
   const opened = await openOperations({ settings, config });
   const { release } = opened.scope;
   const paths = sitePaths(settings);
-  const plan = opened.document(await opened.plan({ paths: [], operations, only: false }));
+  const everything = { paths: [], operations, only: false };
   const document = {
     version: release.version,
     release: release.id,
@@ -37,14 +43,16 @@ export async function supportBundle(call: Call): Promise<undefined> {
     configDigest: configDigest(config),
     config,
     facts: await opened.scope.site.host.facts(),
-    checks: await checkAll(settings, config),
-    plan,
-    receipts: (await opened.receipts.read()).entries.slice(-RECEIPTS_MAX),
-    runs: logFiles(join(paths.operations, 'runs')).slice(-RUNS_MAX).map(readRunLog),
-    status: await statusOf(call),
-    log: endOf(`${paths.root}-up.log`),
+    checks: await orError(() => checkAll(settings, config)),
+    plan: await orError(async () => opened.document(await opened.plan(everything))),
+    receipts: await orError(async () => (await opened.receipts.read()).entries.slice(-RECEIPTS_MAX)),
+    runs: await orError(async () =>
+      logFiles(join(paths.operations, 'runs')).slice(-RUNS_MAX).map(readRunLog),
+    ),
+    status: await orError(() => askDocument<object>(findServer(settings), { path: '/v1/status' })),
+    log: await orError(() => endOf(`${paths.root}-up.log`)),
   };
-  const text = redact(JSON.stringify(document, null, 2), knownSecrets(call));
+  const text = redact(JSON.stringify(document, null, 2), await knownSecrets(settings, opened.scope));
   const file = resolve(call.text('out') ?? `millrace-support-${settings.environment}.json`);
   await writeFile(file, `${text}\n`, { mode: 0o600 });
   call.output.document(
@@ -53,28 +61,38 @@ export async function supportBundle(call: Call): Promise<undefined> {
   );
 }
 
-async function statusOf({ settings }: Call): Promise<object> {
+async function orError<T>(look: () => Promise<T>): Promise<T | { readonly error: ErrorDocument }> {
   try {
-    return await askDocument<object>(findServer(settings), { path: '/v1/status' });
-  } catch (error) {
+    return await look();
+  } catch (thrown) {
+    const error = systemError(thrown);
     if (error instanceof MillraceError) return { error: error.toDocument() };
     throw error;
   }
 }
 
-function endOf(file: string): string {
-  return existsSync(file) ? readFileSync(file, 'utf8').slice(-LOG_BYTES_MAX) : '';
+/** The last of what the detached process said; nothing where none was started. */
+async function endOf(file: string): Promise<string> {
+  if (!existsSync(file)) return '';
+  await using handle = await open(file, 'r');
+  const { size } = await handle.stat();
+  const start = Math.max(0, size - LOG_BYTES_MAX);
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - start), 0, size - start, start);
+  return buffer.toString('utf8', 0, bytesRead);
 }
 
-/** The values of all secrets that can be read: the operator token and what the configuration refers to. */
-function knownSecrets(call: Call): readonly string[] {
-  const { settings, config } = operationCall(call, []);
-  const { tokenFile } = sitePaths(settings);
-  const token = existsSync(tokenFile) ? [readFileSync(tokenFile, 'utf8').trim()] : [];
+/** The values of all secrets that can be read: those drawn here, and what the configuration refers to. */
+async function knownSecrets(settings: Settings, scope: Scope): Promise<readonly string[]> {
+  const { site, config } = scope;
+  const generated = await generatedSecrets(scope);
+  const files = generated.flatMap(({ file, nextFile }) =>
+    nextFile === undefined ? [file] : [file, nextFile],
+  );
+  const drawn = await Promise.all(files.map(file => readSecret(site.host, file)));
   const others = secretReferences(config)
     .filter(reference => unresolvedSecret(reference, settings.env) === null)
     .map(({ reference }) => resolveSecret(reference, settings.env));
-  return [...token, ...others].filter(secret => secret !== '');
+  return [...drawn, settings.token, ...others].filter(secret => secret !== undefined);
 }
 
 /** Longest first, so that a secret within another one leaves no rest. As they stand, and as JSON writes them. */
