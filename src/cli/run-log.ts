@@ -1,5 +1,6 @@
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseJsonObject } from '../core/event.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
 
 /** Logs that are kept; older ones go when a new one begins. */
@@ -40,8 +41,8 @@ export function logFiles(folder: string): readonly string[] {
     .map(name => join(folder, name));
 }
 
-/** The events of a log; a line that is being written is left out. */
+/** The events of a log; a line that is being written, or that a full disk cut off, is left out. */
 export function readRunLog(file: string): readonly RunEvent[] {
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map(line => JSON.parse(line) as RunEvent);
+  return lines.flatMap(line => (parseJsonObject(line) as RunEvent | undefined) ?? []);
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isObject, parseJsonObject } from '../../core/event.ts';
 import type { ReceiptEntry, ReceiptLog } from '../../core/receipts.ts';
 import { storeError } from '../../core/store-error.ts';
 import { failpoint } from '../../observability/failpoint.ts';
@@ -81,12 +82,12 @@ async function appendAt(file: string, wholeBytes: number, text: string): Promise
   await folder.sync();
 }
 
+/** Undefined where it is no line of ours: an entry that somebody damaged is not read as one. */
 function parseLine(text: string): Line | undefined {
-  try {
-    return JSON.parse(text) as Line;
-  } catch {
-    return undefined;
-  }
+  const line = parseJsonObject(text);
+  const entry = line?.['entry'];
+  const isOurs = isObject(entry) && (entry['kind'] === 'receipt' || entry['kind'] === 'run');
+  return isOurs ? (line as unknown as Line) : undefined;
 }
 
 function digestOf(line: string): string {

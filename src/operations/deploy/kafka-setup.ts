@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
+import { parseJsonObject } from '../../core/event.ts';
 import type { Step } from '../../core/operation.ts';
 import { embeddedUnit } from '../engine/embedded-unit.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
@@ -45,12 +46,7 @@ function topicsFile({ site }: Scope): string {
 
 async function topicSteps(scope: Scope): Promise<readonly Step[]> {
   const { site } = scope;
-  // What was declared is gone with the log.
-  const hasLog = (await site.host.stat(site.paths.log)) !== undefined;
-  const bytes = hasLog ? await site.host.read(topicsFile(scope)) : undefined;
-  const found = new Map<string, number>(
-    bytes === undefined ? [] : Object.entries(JSON.parse(Buffer.from(bytes).toString('utf8'))),
-  );
+  const found = await declaredBefore(scope);
   const wanted = site.topics();
   const fresh = wanted.filter(({ topic }) => !found.has(topic));
   const other = wanted.filter(({ topic, partitions }) => (found.get(topic) ?? partitions) !== partitions);
@@ -91,6 +87,16 @@ async function topicSteps(scope: Scope): Promise<readonly Step[]> {
           },
         ]),
   ];
+}
+
+/** What the log was last declared with. Nothing is known where the file was damaged: all is declared once more. */
+async function declaredBefore(scope: Scope): Promise<ReadonlyMap<string, number>> {
+  const { host, paths } = scope.site;
+  // What was declared is gone with the log.
+  const hasLog = (await host.stat(paths.log)) !== undefined;
+  const bytes = hasLog ? await host.read(topicsFile(scope)) : undefined;
+  const rows = bytes === undefined ? {} : (parseJsonObject(Buffer.from(bytes).toString('utf8')) ?? {});
+  return new Map(Object.entries(rows).map(([topic, partitions]) => [topic, Number(partitions)]));
 }
 
 async function declareTopics(scope: Scope, topics: readonly WantedTopic[]): Promise<void> {

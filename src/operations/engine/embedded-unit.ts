@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { MillraceError } from '../../core/errors.ts';
-import { isObject, type JsonObject } from '../../core/event.ts';
+import { isObject, type JsonObject, parseJsonObject } from '../../core/event.ts';
 import type { FileState } from '../../core/host.ts';
 import type { Step } from '../../core/operation.ts';
 import { defineUnit, type Scope, type Unit } from './operation.ts';
@@ -106,9 +106,12 @@ function recordFile(spec: EmbeddedSpec, { site }: Scope): string {
   return join(site.paths.operations, 'records', `${spec.record}.json`);
 }
 
+/** Stands for a record that somebody damaged: something is there, and it is not what is wanted. */
+const UNREADABLE: JsonObject = { record: 'unreadable' };
+
 async function readRecord(spec: EmbeddedSpec, scope: Scope): Promise<JsonObject | null> {
   const bytes = await scope.site.host.read(recordFile(spec, scope));
-  return bytes === undefined ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as JsonObject);
+  return bytes === undefined ? null : (parseJsonObject(Buffer.from(bytes).toString('utf8')) ?? UNREADABLE);
 }
 
 /** What the record says when all is as it should be. */

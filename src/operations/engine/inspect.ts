@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../../config/options.ts';
 import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
+import { parseJsonObject } from '../../core/event.ts';
 import type { Change, Step } from '../../core/operation.ts';
 import type { OperationState, OperationTarget } from '../../core/operation-documents.ts';
 import { withNeeds } from './graph.ts';
@@ -153,7 +154,10 @@ export function markFile(operation: Operation, { site }: Scope): string {
 
 async function readMark(operation: Operation, scope: Scope): Promise<UnfinishedMark | null> {
   const bytes = await scope.site.host.read(markFile(operation, scope));
-  return bytes === undefined ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as UnfinishedMark);
+  if (bytes === undefined) return null;
+  const mark = parseJsonObject(Buffer.from(bytes).toString('utf8')) as UnfinishedMark | undefined;
+  // One that was damaged still says that a run did not end.
+  return mark ?? { startedAtMs: 0, run: '', error: null };
 }
 
 /** Like `Promise.all` over `work`, with at most so many at once; the first failure is thrown, none starts after it. */
