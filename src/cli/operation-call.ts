@@ -5,7 +5,7 @@ import type { Config } from '../config/options.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { MillraceError } from '../core/errors.ts';
 import { JOB_NAMES } from '../core/job.ts';
-import { type Operation, operationPath } from '../operations/engine/operation.ts';
+import { type Operation, operationId, operationPath } from '../operations/engine/operation.ts';
 import { resolvePath } from '../operations/engine/paths.ts';
 import { OPERATIONS } from '../operations/list.ts';
 import type { Call } from './call.ts';
@@ -45,12 +45,14 @@ export function operationCall(call: Call, typed: readonly string[]): OperationCa
   const settings = { ...call.settings, environment };
   const chosen = new Set(resolved.flatMap(({ operations }) => operations));
   const operations = OPERATIONS.filter(operation => typed.length === 0 || chosen.has(operation));
+  const jobs = jobNames(call.texts('job'));
+  if (jobs.length > 0) refuseWithoutJobs(operations);
   return {
     settings,
     config: loadConfig(settings).config,
     operations,
     paths: typed.length === 0 ? [] : operations.map(operation => operationPath(operation, environment)),
-    jobs: jobNames(call.texts('job')),
+    jobs,
   };
 }
 
@@ -65,8 +67,16 @@ function refuseUnsupported(call: Call): void {
     refuse('--release', 'on target embedded the release that runs is the one that is deployed');
   if (call.text('schemas') !== undefined) refuse('--schemas', 'schemas are part of the release that runs');
   for (const flag of ['role', 'host']) {
-    if (call.text(flag) !== undefined) refuse(`--${flag}`, 'target embedded has this machine alone');
+    if (call.text(flag) !== undefined) refuse(`--${flag}`, 'this release acts on this machine alone');
   }
+}
+
+/** `--job` narrows what Deploy/Yarn does: where that is not asked for, it would be passed over. */
+function refuseWithoutJobs(operations: readonly Operation[]): void {
+  if (operations.some(operation => operationId(operation) === 'Deploy/Yarn')) return;
+  throw new MillraceError('ERR_USAGE', '--job is of Deploy/Yarn, which is not among what was named', {
+    remedy: 'Write, for example: millrace run Deploy/Yarn --job dedup',
+  });
 }
 
 function jobNames(typed: readonly string[]): readonly string[] {

@@ -83,8 +83,10 @@ export interface PlanDocument {
   readonly plan: readonly PlannedDocument[];
   readonly changes: number;
   readonly environment: string;
-  /** The paths that were asked for. */
+  /** The paths that were asked for; empty: everything. */
   readonly paths: readonly string[];
+  /** The stream jobs that Deploy/Yarn was asked for; empty: all. */
+  readonly jobs: readonly string[];
   readonly configDigest: string;
   readonly releaseDigest: string;
 }

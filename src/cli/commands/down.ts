@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from '../../config/environment.ts';
-import type { Config } from '../../config/options.ts';
 import type { StatusDocument } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
-import type { Operation } from '../../operations/engine/operation.ts';
+import { operationPath } from '../../operations/engine/operation.ts';
 import type { Call } from '../call.ts';
 import { stopEnvironmentServers } from '../compose-servers.ts';
 import { askDocument, findServer, readServing } from '../http-client.ts';
-import { operationCall } from '../operation-call.ts';
+import { type OperationCall, operationCall } from '../operation-call.ts';
 
 // The service drains within 15 s and stops the servers that it started within another 15 s; what is left after that
 // needs a look.
@@ -22,9 +21,10 @@ const LOOK_MS = 50;
  */
 export async function down(call: Call): Promise<undefined> {
   const { output } = call;
-  const { settings, config, operations, paths } = operationCall(call, call.args);
+  const called = operationCall(call, call.args);
+  const { settings, config, operations, paths } = called;
   const { environment, dataDirectory } = settings;
-  if (paths.length > 0) refuseEmbedded(operations, paths, config);
+  if (paths.length > 0) refuseOthers(called);
   // What serves the environment needs every server of it: it drains first, whichever is to be stopped.
   const pid = await stopServing(settings);
   const named = new Set(operations.map(({ name }) => name.toLowerCase()));
@@ -36,13 +36,19 @@ export async function down(call: Call): Promise<undefined> {
   );
 }
 
-/** What runs inside the serving process cannot be stopped by itself. */
-function refuseEmbedded(operations: readonly Operation[], paths: readonly string[], config: Config): void {
-  const inside = operations.filter(operation => operation.target(config) === 'embedded');
-  if (inside.length === 0) return;
+/** What runs inside the serving process, or elsewhere, cannot be stopped by itself: said before anything is stopped. */
+function refuseOthers({ operations, settings, config }: OperationCall): void {
+  const other = operations.find(operation => operation.target(config) !== 'host');
+  if (other === undefined) return;
+  const path = operationPath(other, settings.environment);
+  if (other.target(config) === 'external') {
+    throw new MillraceError('ERR_OPERATION_TARGET', `${path} is run by others (target external)`, {
+      remedy: 'Stop it where it runs. The pipeline alone is stopped by: millrace down',
+    });
+  }
   throw new MillraceError(
     'ERR_OPERATION_TARGET',
-    `${paths[0]} is part of the serving process on target embedded`,
+    `${path} is part of the serving process on target embedded`,
     {
       remedy: 'Stop the whole of it: millrace down',
     },

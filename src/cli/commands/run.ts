@@ -1,10 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
 import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
-import { isObject } from '../../core/event.ts';
 import type { PlanDocument, RunEvent, RunSummary } from '../../core/operation-documents.ts';
 import { armFailpoint } from '../../observability/failpoint.ts';
-import { resolvePath } from '../../operations/engine/paths.ts';
-import { OPERATIONS } from '../../operations/list.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { refuseUnconfirmed } from '../confirm.ts';
@@ -12,6 +8,7 @@ import { formatCounted } from '../format.ts';
 import { type OperationCall, operationCall } from '../operation-call.ts';
 import type { Output } from '../output.ts';
 import { refuseUnready } from '../preflight.ts';
+import { savedPlan } from '../saved-plan.ts';
 
 /**
  * `run PATH…|FILE`: applies and verifies; exit 1 where something failed. With `--json` a line for each event, then
@@ -42,39 +39,13 @@ export async function run(call: Call): Promise<number> {
 
 function savedCall(call: Call, saved: PlanDocument | undefined): OperationCall {
   if (saved === undefined) return operationCall(call, call.args);
-  const called = operationCall(call, saved.paths.length === 0 ? [] : saved.paths);
-  if (saved.environment === called.settings.environment) return called;
+  const called = operationCall(call, saved.paths);
+  if (saved.environment === called.settings.environment) {
+    return called.jobs.length > 0 ? called : { ...called, jobs: saved.jobs };
+  }
   throw new MillraceError('ERR_USAGE', `the plan is of ${saved.environment}`, {
     remedy: `millrace run FILE --env ${saved.environment}`,
   });
-}
-
-/** A plan that `plan --out` saved, where the one argument is a file. */
-function savedPlan(args: readonly string[]): PlanDocument | undefined {
-  const [file, ...more] = args;
-  if (file === undefined || more.length > 0 || isOperation(file)) return undefined;
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
-  const refuse = () =>
-    new MillraceError('ERR_FILE_UNREADABLE', `${file} holds no plan of "millrace plan --out"`);
-  let document: unknown;
-  try {
-    document = JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    throw refuse();
-  }
-  if (!isObject(document) || !Array.isArray(document['plan']) || !Array.isArray(document['paths']))
-    throw refuse();
-  return document as unknown as PlanDocument;
-}
-
-/** A name of an operation is one, whatever files lie in the working directory. */
-function isOperation(text: string): boolean {
-  try {
-    resolvePath(text, { operations: OPERATIONS, environments: [], environment: 'local' });
-    return true;
-  } catch (error) {
-    return error instanceof MillraceError && error.code === 'ERR_OPERATION_AMBIGUOUS';
-  }
 }
 
 /** Aborted by the first SIGINT or SIGTERM: what is done ends at the next boundary of a step. */

@@ -46,7 +46,7 @@ export async function uninstall(call: Call): Promise<undefined> {
   );
   const shared = others.length > 0 ? [] : [paths.releases];
   const mark = others.length > 0 || keepsData ? [] : [join(paths.data, 'format.json')];
-  const removed = [...own, ...shared, ...mark];
+  const removed = [...own, ...shared, ...mark].filter(path => existsSync(path));
   if (!call.flag('plan')) {
     // The lock's own folder goes last, when nobody else can have it.
     await locked(async () => {
@@ -57,6 +57,8 @@ export async function uninstall(call: Call): Promise<undefined> {
   }
   call.output.document(
     { removed, keptData: keepsData },
-    () => `${removed.map(path => `remove ${path}\n`).join('')}`,
+    () =>
+      removed.map(path => `remove ${path}\n`).join('') ||
+      `Nothing of ${settings.environment} is in ${paths.data}.\n`,
   );
 }

@@ -55,6 +55,7 @@ export function planDocument(plan: Plan, scope: Scope, configDigest: string): Pl
     changes: plan.changes,
     environment: scope.environment,
     paths: plan.request.paths,
+    jobs: scope.jobs,
     configDigest,
     releaseDigest: scope.release.digest,
   };

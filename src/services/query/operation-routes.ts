@@ -38,8 +38,10 @@ function readRoutes(there: () => OperationsApi): readonly ApiRoute[] {
       query: { path: { type: 'string', description: 'Its path, as the command line takes it. Required.' } },
       answer: { type: 'application/json', schema: 'OperationDescription', description: 'The operation.' },
       run: async (_context, request) => {
-        const [path] = pathsOf(request);
-        if (path === undefined) throw new MillraceError('ERR_REQUEST_INVALID', 'path is missing');
+        const [path, ...more] = pathsOf(request);
+        if (path === undefined || more.length > 0) {
+          throw new MillraceError('ERR_REQUEST_INVALID', 'path must name one operation');
+        }
         return { body: await there().describe(path) };
       },
     },
@@ -159,7 +161,9 @@ function requestOf(body: Buffer) {
     throw new MillraceError('ERR_REQUEST_INVALID', `paths must be 1 to ${PATHS_MAX} texts`);
   }
   if (!isTexts(jobs)) throw new MillraceError('ERR_REQUEST_INVALID', 'jobs must be a list of texts');
-  return { paths, jobs, only: only === true, confirm: typeof confirm === 'string' ? confirm : undefined };
+  // Taken for false, it would put in place what was not to be touched.
+  if (typeof only !== 'boolean') throw new MillraceError('ERR_REQUEST_INVALID', 'only must be true or false');
+  return { paths, jobs, only, confirm: typeof confirm === 'string' ? confirm : undefined };
 }
 
 function isTexts(value: unknown): value is readonly string[] {

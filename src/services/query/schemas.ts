@@ -315,6 +315,7 @@ export const SCHEMAS = {
     changes: COUNT,
     environment: TEXT,
     paths: list(TEXT),
+    jobs: list(TEXT),
     configDigest: TEXT,
     releaseDigest: TEXT,
   }),
