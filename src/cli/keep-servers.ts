@@ -4,6 +4,7 @@ import type { Config } from '../config/options.ts';
 import type { ComponentDocument } from '../core/documents.ts';
 import { type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
+import { systemError } from '../core/store-error.ts';
 import { operationPath } from '../operations/engine/operation.ts';
 import { provisionOf } from '../operations/list.ts';
 import { openOperations } from './compose-operations.ts';
@@ -172,7 +173,9 @@ function blindComponent(detail: string): ComponentDocument {
   return { name: 'servers', adapter: 'host', state: 'degraded', detail: `cannot be looked at: ${detail}` };
 }
 
-function documentOf(error: unknown): ErrorDocument {
+/** A full or read-only disk keeps it from starting a server, and must not end the process that serves. */
+function documentOf(thrown: unknown): ErrorDocument {
+  const error = systemError(thrown);
   if (error instanceof MillraceError) return error.toDocument();
   throw error;
 }

@@ -1,6 +1,8 @@
 import { type ErrorCode, MillraceError } from './errors.ts';
 
 const SQLITE_FULL = 13;
+/** SQLite's words for such refusals: PERM, READONLY, CANTOPEN. */
+const SQLITE_REFUSALS: readonly unknown[] = [3, 8, 14];
 /** Who runs us may not, the disk is read-only, or something else lies there: no store is away. */
 const REFUSALS: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR'];
 
@@ -21,13 +23,20 @@ export function systemError(error: unknown): unknown {
 }
 
 function codeOf(cause: unknown): ErrorCode {
-  if (isFull(cause)) return 'ERR_DISK_FULL';
-  const isRefusal = cause instanceof Error && 'code' in cause && REFUSALS.includes(cause.code);
+  const code = systemCodeOf(cause);
+  const sqliteCode = sqliteCodeOf(cause);
+  if (sqliteCode === SQLITE_FULL || code === 'ENOSPC' || code === 'EDQUOT') return 'ERR_DISK_FULL';
+  const isRefusal = SQLITE_REFUSALS.includes(sqliteCode) || REFUSALS.includes(code);
   return isRefusal ? 'ERR_PATH_REFUSED' : 'ERR_STORE_UNAVAILABLE';
 }
 
-function isFull(cause: unknown): boolean {
-  if (typeof cause !== 'object' || cause === null) return false;
-  if ('errcode' in cause && typeof cause.errcode === 'number') return (cause.errcode & 0xff) === SQLITE_FULL;
-  return 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
+/** SQLite's primary result code, undefined where it is no error of SQLite. */
+function sqliteCodeOf(cause: unknown): number | undefined {
+  const isOurs = typeof cause === 'object' && cause !== null && 'errcode' in cause;
+  return isOurs && typeof cause.errcode === 'number' ? cause.errcode & 0xff : undefined;
+}
+
+/** `ENOSPC` and the like; SQLite has one as well, for any error of its own. */
+function systemCodeOf(cause: unknown): unknown {
+  return typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
 }

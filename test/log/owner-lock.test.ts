@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
@@ -22,6 +22,12 @@ test('a directory has one owner, which the refusal names', async context => {
   owner.release();
   assert.equal(existsSync(join(directory, 'owner.json')), false);
   (await takeOwnership(directory)).release();
+});
+
+test('a lock that cannot be opened is a path that is refused, not a bug', async context => {
+  const directory = temporaryDirectory(context);
+  mkdirSync(join(directory, 'run.lock'));
+  await assert.rejects(takeOwnership(directory, 'run'), { code: 'ERR_PATH_REFUSED', why: /run\.lock/ });
 });
 
 const LOCK = new URL('../../src/adapters/log/owner-lock.ts', import.meta.url);

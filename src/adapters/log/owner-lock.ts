@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makePrivate } from '../../config/private-file.ts';
 import { MillraceError } from '../../core/errors.ts';
+import { storeError } from '../../core/store-error.ts';
 
 /** Who owns a directory, as `owner.json` says for people and other commands; the lock itself decides. */
 interface OwnerDocument {
@@ -55,19 +56,31 @@ export function refuseOwned(directory: string, name = 'owner'): void {
   if (existsSync(join(directory, `${name}.lock`))) takeLock(directory, name).close();
 }
 
+/** Since when another owner, or this process, has had the directory, epoch milliseconds; undefined where nobody has. */
+export function ownedSinceMs(directory: string, name = 'owner'): number | undefined {
+  try {
+    refuseOwned(directory, name);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof MillraceError && error.code === 'ERR_OWNED')) throw error;
+    return readOwner(directory, name)?.sinceMs ?? Date.now();
+  }
+}
+
 /** Longer than {@link refuseOwned} has the lock, who asks at that moment is not turned away by it. */
 const LOCK_WAIT_MS = 50;
 
 function takeLock(directory: string, name: string): DatabaseSync {
-  const lock = new DatabaseSync(join(directory, `${name}.lock`), { timeout: LOCK_WAIT_MS });
+  const file = join(directory, `${name}.lock`);
+  let lock: DatabaseSync | undefined;
   try {
+    lock = new DatabaseSync(file, { timeout: LOCK_WAIT_MS });
     // Not EXCLUSIVE: of two that ask at once each may then keep the other from it, and neither has it.
     lock.exec('BEGIN IMMEDIATE');
     return lock;
   } catch (error) {
-    lock.close();
-    if (!isBusy(error))
-      throw new MillraceError('ERR_STORE_UNAVAILABLE', `${name}.lock in ${directory}`, { cause: error });
+    lock?.close();
+    if (!isBusy(error)) throw storeError(error, file);
     throw new MillraceError('ERR_OWNED', `${directory} is owned by ${describeOwner(directory, name)}`, {
       cause: error,
     });
@@ -75,13 +88,18 @@ function takeLock(directory: string, name: string): DatabaseSync {
 }
 
 function describeOwner(directory: string, name: string): string {
+  const owner = readOwner(directory, name);
+  // The owner has the lock and is about to write who it is.
+  if (owner === undefined) return 'a process that has just started';
+  const since = new Date(owner.sinceMs).toISOString();
+  return `${owner.user} on ${owner.host}, pid ${owner.pid} (${owner.command}), since ${since}`;
+}
+
+function readOwner(directory: string, name: string): OwnerDocument | undefined {
   try {
-    const owner = JSON.parse(readFileSync(join(directory, `${name}.json`), 'utf8')) as OwnerDocument;
-    const since = new Date(owner.sinceMs).toISOString();
-    return `${owner.user} on ${owner.host}, pid ${owner.pid} (${owner.command}), since ${since}`;
+    return JSON.parse(readFileSync(join(directory, `${name}.json`), 'utf8')) as OwnerDocument;
   } catch {
-    // The owner has the lock and is about to write who it is.
-    return 'a process that has just started';
+    return undefined;
   }
 }
 
