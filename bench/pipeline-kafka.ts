@@ -68,7 +68,7 @@ async function runOver(batches: readonly Buffer[], sets: readonly string[]): Pro
   const millrace = (...words: readonly string[]) =>
     execFileSync(BIN, [...words, '--env', 'services', '--data', dataDirectory], { stdio: 'pipe' });
   try {
-    millrace('run', 'Provision', 'KafkaSetup', 'CassandraDbUpdate');
+    millrace('run', 'Provision', 'KafkaSetup', 'CassandraDbUpdate', '--set', 'operations.watchMs=0');
     const empty = await open(dataDirectory, [...sets, 'kafka.workers=0']);
     for (const { dataset, key, value } of masterRows()) await empty.cache.put(dataset, [{ key, value }]);
     await preload(empty, batches);

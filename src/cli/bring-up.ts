@@ -95,9 +95,9 @@ async function runAll({ settings, config, print, signal }: BringUpSettings): Pro
   return opened.scope.release;
 }
 
-/** What it serves next is the proof: an instance to try things on would only put that off by seconds. */
+/** What it serves next is the proof, and its keeper looks on: a trial and a watch would only put that off. */
 function withoutTrial(config: Config): Config {
-  return { ...config, 'operations.trial': false };
+  return { ...config, 'operations.trial': false, 'operations.watchMs': 0 };
 }
 
 function printEvent({ phase, operation, message }: RunEvent, print: (line: string) => void): void {

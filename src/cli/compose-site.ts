@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { ownedSinceMs } from '../adapters/log/owner-lock.ts';
 import { migrationNames } from '../adapters/tables/migrate.ts';
 import { readMigrations } from '../adapters/tables/migration-state.ts';
 import { migrateTables } from '../adapters/tables/sqlite-tables.ts';
@@ -73,6 +74,7 @@ export function composeSite(settings: Settings, config: Config, print: (line: st
       const { holdingsOf } = await import('./compose-probes.ts');
       return holdingsOf(component, context);
     },
+    runningSinceMs: () => ownedSinceMs(paths.operations, 'run'),
     served: () => servedState(settings),
     trial() {
       trial ??= import('./trial.ts').then(({ startTrial }) =>

@@ -253,6 +253,12 @@ export const OPTIONS = {
     'Whether what run changed is tried on an instance with data of its own; up serves it instead.',
   ),
 
+  'operations.watchMs': integer(
+    30_000,
+    'How long run looks on whether the servers that it changed keep running; up does as long as it serves.',
+    0,
+    3_600_000,
+  ),
   'operations.protected': toggle(
     false,
     'Whether what changes it (run, undo, uninstall …) wants its name typed: asked for, or --confirm NAME.',

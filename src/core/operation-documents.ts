@@ -109,6 +109,7 @@ export interface ReceiptDocument {
   readonly releaseDigest: string;
   /** What verification saw; holds no secret. */
   readonly observed: JsonObject;
+  /** What was changed; of one that failed what it had changed by then. */
   readonly changes: readonly Change[];
   readonly missing: readonly string[];
   readonly error: ErrorDocument | null;

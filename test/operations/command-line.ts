@@ -31,7 +31,9 @@ export class CommandLine {
   start(args: readonly string[], env: NodeJS.ProcessEnv = {}, prefix: readonly string[] = []): ChildProcess {
     const { MILLRACE_ENV: _, MILLRACE_URL: __, MILLRACE_TOKEN: ___, ...own } = process.env;
     const [program = BIN, ...words] = [...prefix, BIN, ...args];
-    return spawn(program, words, { env: { ...own, MILLRACE_DATA: this.data, ...env }, stdio: 'pipe' });
+    // What is to be seen of a server's first half minute has a test of its own.
+    const common = { MILLRACE_DATA: this.data, MILLRACE_OPERATIONS_WATCH_MS: '0' };
+    return spawn(program, words, { env: { ...own, ...common, ...env }, stdio: 'pipe' });
   }
 
   /** Runs a command to its end. */

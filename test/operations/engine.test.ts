@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { takeOwnership } from '../../src/adapters/log/owner-lock.ts';
 import { openReceiptFile } from '../../src/adapters/receipts/receipt-file.ts';
 import { composeSite } from '../../src/cli/compose-site.ts';
 import { readSettings } from '../../src/config/environment.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { MillraceError } from '../../src/core/errors.ts';
-import type { RunEvent } from '../../src/core/operation-documents.ts';
+import type { OperationState, RunEvent } from '../../src/core/operation-documents.ts';
+import { surveyAll } from '../../src/operations/engine/inspect.ts';
 import { defineUnit, type Operation, type Scope } from '../../src/operations/engine/operation.ts';
 import { makePlan } from '../../src/operations/engine/plan.ts';
 import { type RunDeps, runPlan } from '../../src/operations/engine/run.ts';
@@ -125,6 +127,9 @@ describe('the engine', () => {
     assert.deepEqual([failed.ok, failed.error?.code], [false, 'ERR_HOST_COMMAND']);
     assert.deepEqual([world.ended('failed'), world.ended('applied')], [['A'], ['B']]);
     assert.deepEqual(failed.receipts.map(({ outcome }) => outcome).sort(), ['applied', 'failed']);
+    // Of what failed only what was made by then was changed.
+    const half = failed.receipts.find(({ outcome }) => outcome === 'failed');
+    assert.deepEqual([half?.changes.map(({ step }) => step), failed.changes], [['first'], 3]);
     const plan = await makePlan(
       { paths: [], operations: world.deps.operations, only: false },
       world.deps.operations,
@@ -148,9 +153,86 @@ describe('the engine', () => {
     world.broken.add('A.verify');
     assert.equal((await world.run()).error?.code, 'ERR_VERIFY_FAILED');
     const again = await world.run();
-    assert.deepEqual([again.ok, again.changes, again.receipts[0]?.changes[0]?.step], [false, 1, 'verify']);
+    assert.deepEqual([again.ok, again.changes, again.receipts[0]?.outcome], [false, 0, 'failed']);
     world.broken.clear();
-    assert.deepEqual([(await world.run()).ok, (await world.run()).changes], [true, 0]);
+    const verified = await world.run();
+    assert.deepEqual([verified.ok, verified.receipts[0]?.changes[0]?.step], [true, 'verify']);
+    assert.equal((await world.run()).changes, 0);
+  });
+
+  it('takes a mark that was damaged for that of a run that did not end', async () => {
+    const world = new World('damaged', w => [w.operation('A')]);
+    await world.run();
+    writeFileSync(join(world.scope.site.paths.operations, 'unfinished/Provision-A.json'), '{"startedA');
+    const { receipts } = await world.run();
+    assert.deepEqual(
+      receipts.map(({ changes }) => changes.map(({ step }) => step)),
+      [['verify']],
+    );
+    assert.equal((await world.run()).changes, 0);
+  });
+
+  it('tells an operation that a run is at work on as it looks, not as one that failed', async () => {
+    const world = new World('underway', w => [w.operation('A')]);
+    const { operations } = world.deps;
+    const states = async () => (await surveyAll(operations, world.scope)).map(({ state }) => state);
+    const seen: OperationState[] = [];
+    const [operation] = operations;
+    const unit = operation!.units.embedded!;
+    const verify = async () => {
+      seen.push(...(await states()));
+      return {};
+    };
+    const looking = { ...unit, verify };
+    Object.assign(operation!.units, { embedded: looking });
+    const { operations: folder } = world.scope.site.paths;
+    const lock = await takeOwnership(folder, 'run');
+    await world.run();
+    lock.release();
+    assert.deepEqual([seen, await states()], [['applied'], ['applied']]);
+    // One that was cut off before that run began has failed all the same.
+    const mark = { startedAtMs: 1, run: 'earlier', error: null };
+    writeFileSync(join(folder, 'unfinished/Provision-A.json'), JSON.stringify(mark));
+    const other = await takeOwnership(folder, 'run');
+    const during = await states();
+    other.release();
+    assert.deepEqual([during, await states()], [['failed'], ['failed']]);
+  });
+
+  it('tells a full disk as what it is, and never as a bug of ours', async () => {
+    const world = new World('full', w => [w.operation('A')]);
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), {
+      code: 'ENOSPC',
+      syscall: 'write',
+    });
+    const unit = world.deps.operations[0]!.units.embedded!;
+    Object.assign(world.deps.operations[0]!.units, {
+      embedded: { ...unit, verify: () => Promise.reject(full) },
+    });
+    assert.equal((await world.run()).error?.code, 'ERR_DISK_FULL');
+  });
+
+  it('5: looks on whether what it started keeps running, and fails what does not, with its last words', async () => {
+    const ends = ['sleep 600', 'sleep 0.2; echo "no memory left"; exit 3'];
+    const outcomes = [];
+    for (const [index, script] of ends.entries()) {
+      const world: World = new World(`watched-${index}`, w => [startingOperation(w, script)]);
+      Object.assign(world.scope, { config: { ...world.scope.config, 'operations.watchMs': 3000 } });
+      const startMs = performance.now();
+      const { ok, error } = await world.run();
+      outcomes.push({ ok, code: error?.code, isWatched: performance.now() - startMs >= 3000 });
+      if (index === 1) {
+        assert.match(error?.why ?? '', /server came up and ended: .*3.*no memory left/s);
+        assert.deepEqual([world.ended('applied'), world.ended('failed')], [['S'], ['S']]);
+        const [seen] = await surveyAll(world.deps.operations, world.scope);
+        assert.equal(seen?.state, 'failed');
+      }
+      await world.scope.site.host.stop('server');
+    }
+    assert.deepEqual(outcomes, [
+      { ok: true, code: undefined, isWatched: true },
+      { ok: false, code: 'ERR_VERIFY_FAILED', isWatched: false },
+    ]);
   });
 
   it('fails an operation whose steps did not bring about what they promised', async () => {
@@ -204,4 +286,42 @@ describe('the engine', () => {
     const { entries, intact } = await world.deps.receipts.read();
     assert.deepEqual([entries.length, intact], [25, true]);
   });
+
+  it('reads the receipts past lines that somebody damaged, and says that they are not intact', async () => {
+    const world = new World('receipts', w => [w.operation('A')]);
+    await world.run();
+    const file = join(world.scope.site.paths.operations, 'receipts.jsonl');
+    for (const damaged of ['7', 'null', '{}', '{"previous":"","entry":null}', '{"previous":"","en']) {
+      writeFileSync(file, `${damaged}\n${readFileSync(file, 'utf8')}`);
+    }
+    const { entries, intact } = await world.deps.receipts.read();
+    assert.deepEqual([entries.map(({ kind }) => kind), intact], [['receipt', 'run'], false]);
+  });
 });
+
+/** An operation whose one step starts a process. */
+function startingOperation(world: World, script: string): Operation {
+  let isStarted = false;
+  const apply = async () => {
+    const { host, paths } = world.scope.site;
+    await host.start({
+      name: 'server',
+      argv: ['sh', '-c', script],
+      logFile: join(paths.root, 'server.log'),
+      stopSignal: 'SIGTERM',
+      stopMsMax: 5000,
+      digest: '',
+    });
+    isStarted = true;
+  };
+  const step = { step: 'start', what: 'start it', before: null, after: 'running', apply };
+  const unit = defineUnit<boolean>({
+    observe: async () => isStarted,
+    exists: observed => observed,
+    plan: observed => (observed ? [] : [step]),
+    report: () => ({}),
+    processes: () => ['server'],
+    verify: async () => ({}),
+  });
+  return { ...world.operation('S'), units: { embedded: unit } };
+}

@@ -40,21 +40,35 @@ export async function inspectAll(
 
 /**
  * As {@link inspectAll}, but an operation that cannot be looked at (a server that does not answer, a port that is
- * taken) is one that failed, with the error, and the others are told all the same.
+ * taken) is one that failed, with the error, and the others are told all the same. One that a run is at work on now
+ * is told as it looks: it has not failed.
  */
 export async function surveyAll(
   operations: readonly Operation[],
   scope: Scope,
 ): Promise<readonly Inspection[]> {
-  return mapBounded(operations, AT_ONCE_MAX, operation =>
-    inspect(operation, scope).catch((error: unknown) => unseen(operation, scope, error)),
-  );
+  const survey = (operation: Operation) =>
+    inspect(operation, scope).catch((error: unknown) => unseen(operation, scope, error));
+  return mapBounded(operations, AT_ONCE_MAX, async operation => {
+    const seen = await survey(operation);
+    if (seen.unfinished === null || seen.unfinished.error !== null) return seen;
+    const sinceMs = scope.site.runningSinceMs();
+    // The run that had marked it may have ended meanwhile.
+    if (sinceMs === undefined) return survey(operation);
+    return seen.unfinished.startedAtMs < sinceMs ? seen : underway(seen);
+  });
+}
+
+function underway(seen: Inspection): Inspection {
+  const { look, missing } = seen;
+  return { ...seen, unfinished: null, state: stateOf(look, missing, null), changes: changesOf(look, null) };
 }
 
 const NOTHING: Look = {
   exists: false,
   steps: [],
   report: {},
+  processes: [],
   undoSteps: () => undefined,
   restartSteps: () => undefined,
 };

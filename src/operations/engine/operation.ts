@@ -40,6 +40,8 @@ export interface UnitSpec<Observed> {
   undo?(observed: Observed, scope: Scope): Promise<readonly Step[]>;
   /** What restarts that which it runs by itself, as data; absent where it runs nothing by itself. */
   restart?(observed: Observed, scope: Scope, isRolling: boolean): readonly Step[];
+  /** Names of the processes that it keeps on its host; absent where it keeps none. */
+  processes?(observed: Observed): readonly string[];
   /** Parts that only a later release brings. */
   missing?(scope: Scope): readonly string[];
   /** What stands in for the original's component here. */
@@ -51,6 +53,8 @@ export interface Look {
   readonly exists: boolean;
   readonly steps: readonly Step[];
   readonly report: JsonObject;
+  /** Names of the processes that it keeps on its host. */
+  readonly processes: readonly string[];
   /** Undefined where the operation has no undo. */
   undoSteps(): Promise<readonly Step[]> | undefined;
   /** Undefined where it runs nothing by itself. `isRolling`: one process at a time, healthy in between. */
@@ -74,6 +78,7 @@ export function defineUnit<Observed>(spec: UnitSpec<Observed>): Unit {
         exists: spec.exists(observed),
         steps: spec.plan(observed, scope),
         report: spec.report(observed),
+        processes: spec.processes?.(observed) ?? [],
         undoSteps: () => spec.undo?.(observed, scope),
         restartSteps: isRolling => spec.restart?.(observed, scope, isRolling),
       };
@@ -94,6 +99,7 @@ export function joinUnits(...units: readonly Unit[]): Unit {
         exists: looks.some(({ exists }) => exists),
         steps: looks.flatMap(({ steps }) => steps),
         report: Object.assign({}, ...looks.map(({ report }) => report)),
+        processes: looks.flatMap(({ processes }) => processes),
         undoSteps: async () => {
           const steps = await Promise.all(looks.toReversed().map(one => one.undoSteps() ?? []));
           return steps.flat();

@@ -30,8 +30,8 @@ async function restartOne(inspection: Inspection, state: RunState, isRolling: bo
   const { operation, path, unit } = inspection;
   const steps = stepsOf(inspection, isRolling);
   const emit = eventsOf(path, deps);
-  await attempt(state, { ...inspection, changes: steps.map(changeOf) }, async () => {
-    await applySteps(steps, state, emit);
+  await attempt(state, { ...inspection, changes: steps.map(changeOf) }, async made => {
+    await applySteps(steps, state, { emit, made });
     emit('verify', `verifying ${path}`);
     const observed = await unit.verify(deps.scope);
     await refuseLeft(operation, deps.scope);

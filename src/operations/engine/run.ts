@@ -10,11 +10,14 @@ import type {
   RunVerb,
 } from '../../core/operation-documents.ts';
 import type { ReceiptLog } from '../../core/receipts.ts';
+import { systemError } from '../../core/store-error.ts';
 import { failpoint } from '../../observability/failpoint.ts';
 import { indexOperations } from './graph.ts';
-import { type Inspection, inspect, mapBounded, markFile, type UnfinishedMark } from './inspect.ts';
+import { changeOf, type Inspection, inspect, mapBounded, markFile, type UnfinishedMark } from './inspect.ts';
+import { lastLinesOf } from './last-lines.ts';
 import { type Operation, operationPath, type Scope } from './operation.ts';
 import type { Plan } from './plan.ts';
+import { watchProcesses } from './watch.ts';
 
 /** What a run is made with. */
 export interface RunDeps {
@@ -48,7 +51,6 @@ const AT_ONCE_MAX = 4;
 /** Ten times what the slowest server needed alone, and never less than a minute. */
 const READY_MS_MAX = 60_000;
 const LOOK_AGAIN_MS = 200;
-const LAST_LINES_MAX = 20;
 const SHOWN_LINES_MAX = 4;
 
 /**
@@ -61,10 +63,27 @@ export async function runPlan(
 ): Promise<RunSummary & { error: ErrorDocument | null }> {
   const state: RunState = { deps, id: deps.newId(), verb: 'run', written: [], ready: new Set() };
   return recordRun(state, plan.request.paths, async () => {
+    const changed: Inspection[] = [];
     for (const level of plan.levels) {
-      await mapBounded(level, AT_ONCE_MAX, inspection => runOne(inspection, state));
+      const done = await mapBounded(level, AT_ONCE_MAX, inspection => runOne(inspection, state));
+      changed.push(...done.filter(inspection => inspection !== undefined));
     }
+    await watchChanged(changed, state);
   });
+}
+
+/** One that answers at first and dies of its load or its memory half a minute later was not brought up. */
+async function watchChanged(changed: readonly Inspection[], state: RunState): Promise<void> {
+  const { deps } = state;
+  const watchMs = deps.scope.config['operations.watchMs'];
+  const watched = changed.filter(({ look }) => look.processes.length > 0);
+  if (watchMs === 0 || watched.length === 0) return;
+  for (const { path } of watched) eventsOf(path, deps)('verify', `watching ${path} for ${watchMs} ms`);
+  const { host } = deps.scope.site;
+  const ended = await watchProcesses(watched, { host, watchMs, signal: deps.signal });
+  refuseCancelled(deps.signal);
+  if (ended === undefined) return;
+  await attempt(state, { ...ended.inspection, changes: [] }, () => Promise.reject(ended.error));
 }
 
 /** Runs the work and leaves the record of the run, whatever came of it. */
@@ -104,7 +123,8 @@ export async function recordRun(
   return { receipts: state.written, changes, ok: error === null, error };
 }
 
-async function runOne({ operation, path }: Inspection, state: RunState): Promise<void> {
+/** Resolves with what it looked like before, where it was changed. */
+async function runOne({ operation, path }: Inspection, state: RunState): Promise<Inspection | undefined> {
   const { deps } = state;
   refuseCancelled(deps.signal);
   await untilNeedsReady(operation, state);
@@ -114,11 +134,11 @@ async function runOne({ operation, path }: Inspection, state: RunState): Promise
   if (inspection.changes.length === 0) {
     emit('done', `unchanged ${path}`, { outcome: 'unchanged' });
     state.ready.add(path);
-    return;
+    return undefined;
   }
   for (const change of inspection.changes) emit('plan', changeText(change), { step: change.step });
-  await attempt(state, inspection, async () => {
-    await applySteps(inspection.look.steps, state, emit);
+  await attempt(state, inspection, async made => {
+    await applySteps(inspection.look.steps, state, { emit, made });
     failpoint('operations.beforeVerify');
     emit('verify', `verifying ${path}`);
     const observed = await inspection.unit.verify(deps.scope);
@@ -129,42 +149,54 @@ async function runOne({ operation, path }: Inspection, state: RunState): Promise
   state.ready.add(path);
   const outcome = inspection.missing.length > 0 ? 'partial' : 'applied';
   emit('done', `${outcome} ${path}`, { outcome });
+  return inspection;
 }
 
-/** Marks the operation unfinished, does the work, writes the receipt, then takes the mark away. */
+/**
+ * Marks the operation unfinished, does the work, writes the receipt, then takes the mark away. `work` tells what it
+ * has made as it goes on: that alone is what the receipt of a failure holds.
+ */
 export async function attempt(
   state: RunState,
   inspection: Inspection,
-  work: () => Promise<JsonObject>,
+  work: (made: Change[]) => Promise<JsonObject>,
 ): Promise<void> {
   const { deps } = state;
   const { scope } = deps;
-  const { operation, path, changes, missing } = inspection;
+  const { operation, path, missing } = inspection;
   const startedAtMs = deps.nowMs();
+  const made: Change[] = [];
   const mark: UnfinishedMark = { startedAtMs, run: state.id, error: null };
   const putMark = (content: UnfinishedMark) =>
     scope.site.host.put(markFile(operation, scope), `${JSON.stringify(content)}\n`, { mode: 0o600 });
-  const writeReceipt = (outcome: ReceiptOutcome, observed: JsonObject, error: ErrorDocument | null) =>
-    append(state, { operation: path, startedAtMs, outcome, observed, changes, missing, error });
+  const writeReceipt = (
+    outcome: ReceiptOutcome,
+    parts: Pick<ReceiptDocument, 'observed' | 'changes' | 'error'>,
+  ) => append(state, { operation: path, startedAtMs, outcome, missing, ...parts });
   await putMark(mark);
   failpoint('operations.afterMark');
   try {
-    const observed = await work();
-    await writeReceipt(missing.length > 0 ? 'partial' : 'applied', observed, null);
+    const observed = await work(made);
+    const { changes } = inspection;
+    await writeReceipt(missing.length > 0 ? 'partial' : 'applied', { observed, changes, error: null });
     failpoint('operations.afterReceipt');
     await scope.site.host.remove(markFile(operation, scope));
     failpoint('operations.afterUnmark');
   } catch (thrown) {
     const error = documentOf(thrown);
     await putMark({ ...mark, error });
-    await writeReceipt('failed', inspection.look.report, error);
+    await writeReceipt('failed', { observed: inspection.look.report, changes: made, error });
     eventsOf(path, deps)('done', `failed ${path}: ${error.message}: ${error.why}`, { outcome: 'failed' });
     throw thrown;
   }
 }
 
-/** Applies steps in their order; a cancelled run ends before the next one. */
-export async function applySteps(steps: readonly Step[], { deps }: RunState, emit: Emit): Promise<void> {
+/** Applies steps in their order and tells which were made; a cancelled run ends before the next one. */
+export async function applySteps(
+  steps: readonly Step[],
+  { deps }: RunState,
+  { emit, made }: { readonly emit: Emit; readonly made: Change[] },
+): Promise<void> {
   for (const step of steps) {
     refuseCancelled(deps.signal);
     emit('apply', step.what, { step: step.step });
@@ -175,6 +207,7 @@ export async function applySteps(steps: readonly Step[], { deps }: RunState, emi
     };
     failpoint('operations.beforeStep');
     await step.apply(context);
+    made.push(changeOf(step));
     failpoint('operations.afterStep');
   }
 }
@@ -191,26 +224,19 @@ async function untilNeedsReady(operation: Operation, state: RunState): Promise<v
     const path = operationPath(needed, scope.environment);
     if (state.ready.has(path)) continue;
     const deadlineMs = performance.now() + READY_MS_MAX;
-    let { changes } = await inspect(needed, scope);
-    while (changes.length > 0) {
+    let seen = await inspect(needed, scope);
+    while (seen.changes.length > 0) {
       refuseCancelled(state.deps.signal);
-      if (performance.now() > deadlineMs) throw await notReady(needed, path, { changes, scope });
+      if (performance.now() > deadlineMs) throw await notReady(seen, scope);
       await delay(LOOK_AGAIN_MS);
-      ({ changes } = await inspect(needed, scope));
+      seen = await inspect(needed, scope);
     }
     state.ready.add(path);
   }
 }
 
-async function notReady(
-  needed: Operation,
-  path: string,
-  { changes, scope }: { changes: readonly Change[]; scope: Scope },
-): Promise<MillraceError> {
-  const lines = await scope.site.host
-    .lastLines(needed.name.toLowerCase(), LAST_LINES_MAX)
-    .catch((error: unknown) => [`(its log cannot be read: ${String(error)})`]);
-  const said = lines.length === 0 ? '' : `; it said last:\n    ${lines.join('\n    ')}`;
+async function notReady({ path, look, changes }: Inspection, scope: Scope): Promise<MillraceError> {
+  const said = await lastLinesOf(look.processes, scope.site.host);
   const left = changes.map(change => change.what).join(', ');
   return new MillraceError(
     'ERR_NOT_READY',
@@ -286,7 +312,9 @@ function refuseCancelled(signal: AbortSignal): void {
 }
 
 function documentOf(thrown: unknown): ErrorDocument {
-  if (thrown instanceof MillraceError) return thrown.toDocument();
+  // A full or read-only disk is told as what it is wherever it is met.
+  const error = systemError(thrown);
+  if (error instanceof MillraceError) return error.toDocument();
   const why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return new MillraceError('ERR_INTERNAL', why, { cause: thrown }).toDocument();
 }

@@ -133,6 +133,8 @@ export interface Site {
   probe(component: Component): Promise<JsonObject>;
   /** What of the operator's a component holds, as `3 records`; null where it holds nothing. */
   holds(component: 'log' | 'cache' | 'database' | 'archive'): Promise<string | null>;
+  /** When the run of operations that goes on now began, epoch milliseconds; undefined where none does. */
+  runningSinceMs(): number | undefined;
   /** Null where nothing serves the environment. */
   served(): Promise<ServedState | null>;
   /** Started at the first call, the same for all who ask, stopped at the end of the run. */

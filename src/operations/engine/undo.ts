@@ -56,8 +56,8 @@ export async function undoOperation(
     const inspection = await inspect(operation, deps.scope);
     const emit = eventsOf(path, deps);
     const undone = { ...inspection, changes: steps.map(changeOf), missing: [] };
-    await attempt(state, undone, async () => {
-      await applySteps(steps, state, emit);
+    await attempt(state, undone, async made => {
+      await applySteps(steps, state, { emit, made });
       const left = await undoSteps(operation, deps);
       if (left.length > 0) {
         throw new MillraceError(

@@ -37,6 +37,7 @@ export function serverUnit(...names: readonly Server['name'][]): Unit {
     exists: seen => seen.some(({ files, processes }) => files.length > 0 || processes.length > 0),
     plan: seen => seen.flatMap(({ server, changes }) => planParts(server.parts, changes)),
     report: seen => Object.assign({}, ...seen.map(({ states }) => states)),
+    processes: seen => seen.flatMap(({ server }) => server.processes),
     async verify(scope) {
       const answers: [string, string][] = [];
       for (const server of await serversOf(scope, names)) {
