@@ -27,7 +27,7 @@ export function describeJobs(config: Config): readonly Job[] {
   const refuse = (): never => {
     throw new Error('assertion failed: described jobs do not run');
   };
-  return jobsWith(config, { validateEvent: refuse, validateRouted: refuse });
+  return jobsWith(config, { validateEvents: refuse, validateRouted: refuse });
 }
 
 /** The stream jobs in pipeline order, with the options of the configuration. */

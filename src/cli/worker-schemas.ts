@@ -99,7 +99,7 @@ function pin(latest: () => SchemaRegistry): { readonly registry: SchemaRegistry;
   let pinned = latest();
   return {
     registry: {
-      validateEvent: event => pinned.validateEvent(event),
+      validateEvents: events => pinned.validateEvents(events),
       validateRouted: event => pinned.validateRouted(event),
     },
     renew() {

@@ -190,8 +190,11 @@ export interface Violation {
 
 /** The schemas that events are held against. */
 export interface SchemaRegistry {
-  /** Verdict of the schema of the event's eid (lower-cased): null valid, undefined no such schema. */
-  validateEvent(event: TelemetryEvent): Violation | null | undefined;
+  /**
+   * Verdicts of the schemas of the events' eids (lower-cased), in their order: null valid, undefined no such schema. An
+   * event that a pattern takes more than 250 ms of CPU for breaks its schema.
+   */
+  validateEvents(events: readonly TelemetryEvent[]): readonly (Violation | null | undefined)[];
   /** Verdict of the last job's own check (`search`, `summary` or `envelope`), by the event's eid. */
   validateRouted(event: TelemetryEvent): Violation | null;
 }

@@ -1,6 +1,6 @@
 import { type TelemetryEvent, withMetadata } from '../core/event.ts';
 import { withFlags } from '../core/flags.ts';
-import type { Item, Job, JobDeps, Verdict } from '../core/job.ts';
+import type { Item, Job, JobDeps, Verdict, Violation } from '../core/job.ts';
 import { share } from '../core/shared-object.ts';
 import { correct } from './corrections.ts';
 import { deviceKey, emission, emitted, type Fault, movedCounters, rejected, verdict } from './outcomes.ts';
@@ -34,14 +34,18 @@ export function createValidate(deps: JobDeps): Job {
     plan: () => ({ marks: [], rows: [] }),
     process(batch) {
       const counts = { ...COUNTS };
-      const verdicts = batch.map(item => validate(item, deps, counts));
+      const answers = deps.schemas.validateEvents(batch.map(({ event }) => event));
+      const verdicts = batch.map((item, index) => settle(item, answers[index], { deps, counts }));
       return { verdicts, marks: [], counters: movedCounters(counts) };
     },
   };
 }
 
-function validate({ event, nowMs }: Item, deps: JobDeps, counts: typeof COUNTS): Verdict {
-  const violation = deps.schemas.validateEvent(event);
+function settle(
+  { event, nowMs }: Item,
+  violation: Violation | null | undefined,
+  { deps, counts }: { readonly deps: JobDeps; readonly counts: typeof COUNTS },
+): Verdict {
   if (violation !== null) {
     counts.validation_failed_event_count += 1;
     if (violation === undefined) return fail(event, NO_SCHEMA, NO_SCHEMA.reason);

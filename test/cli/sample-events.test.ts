@@ -22,7 +22,10 @@ describe('sampleBatches', () => {
   it('makes events of many types, each valid against its schema', async () => {
     const schemas = await loadSchemas(SCHEMAS_DIRECTORY);
     const events = eventsOf(take(1, 200));
-    for (const event of events) assert.equal(schemas.validateEvent(event), null, JSON.stringify(event));
+    assert.deepEqual(
+      schemas.validateEvents(events),
+      events.map(() => null),
+    );
     assert.ok(new Set(events.map(event => event['eid'])).size >= 12);
   });
 

@@ -13,6 +13,8 @@ import type {
   Mark,
   Outcome,
   Reads,
+  SchemaRegistry,
+  Violation,
 } from '../../src/core/job.ts';
 import { uuidOf } from '../../src/runtime/uuid.ts';
 
@@ -135,4 +137,9 @@ export function freeze<T>(value: T): T {
   Object.freeze(value);
   for (const member of Object.values(value)) freeze(member);
   return value;
+}
+
+/** The verdict on one event. */
+export function verdictOf(schemas: SchemaRegistry, event: JsonObject): Violation | null | undefined {
+  return schemas.validateEvents([event])[0];
 }

@@ -8,7 +8,7 @@ import { loadSchemas } from '../../src/adapters/schemas/ajv-schemas.ts';
 import { MillraceError } from '../../src/core/errors.ts';
 import type { Json, JsonObject } from '../../src/core/event.ts';
 import type { SchemaRegistry, Violation } from '../../src/core/job.ts';
-import { fixture } from './run-job.ts';
+import { fixture, verdictOf } from './run-job.ts';
 
 const shipped = await loadSchemas(fileURLToPath(new URL('../../schemas', import.meta.url)));
 const end = fixture('valid/end.json');
@@ -41,14 +41,14 @@ test('the seventeen event types have schemas, nothing else has', () => {
     'START END IMPRESSION INTERACT ASSESS RESPONSE INTERRUPT FEEDBACK SHARE AUDIT ERROR LOG SEARCH EXDATA ' +
     'HEARTBEAT SUMMARY METRICS'
   ).split(' ');
-  for (const eid of eids) assert.ok(shipped.validateEvent({ eid }), eid);
+  for (const eid of eids) assert.ok(verdictOf(shipped, { eid }), eid);
   const others =
     'ENVELOPE CONTEXT OBJECT QUESTION TARGET PLUGIN PARENT DSPEC UASPEC SHARE_ITEM EXPORT __proto__ constructor';
-  for (const eid of others.split(' ')) assert.equal(shipped.validateEvent({ eid }), undefined, eid);
+  for (const eid of others.split(' ')) assert.equal(verdictOf(shipped, { eid }), undefined, eid);
 });
 
 test('a schema is found in any case and asks for upper case', () => {
-  assert.deepEqual(shipped.validateEvent({ ...end, eid: 'eNd' }), {
+  assert.deepEqual(verdictOf(shipped, { ...end, eid: 'eNd' }), {
     pointer: '/eid',
     message: 'must be one of END',
   });
@@ -58,14 +58,14 @@ test('inherited names are no fields', async () => {
   const names = ['constructor', 'toString', '__proto__', 'hasOwnProperty'];
   for (const name of names) {
     const registry = await load({ 'x.json': pin('X', { required: [name] }) });
-    assert.deepEqual(registry.validateEvent({ eid: 'X' }), { pointer: `/${name}`, message: 'is required' });
+    assert.deepEqual(verdictOf(registry, { eid: 'X' }), { pointer: `/${name}`, message: 'is required' });
     const own = JSON.parse(`{"eid":"X","${name}":1}`) as JsonObject;
-    assert.equal(registry.validateEvent(own), null);
+    assert.equal(verdictOf(registry, own), null);
   }
   const poisoned = JSON.parse(`{"eid":"END","__proto__":${JSON.stringify(end)}}`) as JsonObject;
-  assert.equal(shipped.validateEvent(poisoned)?.pointer, '/ets');
+  assert.equal(verdictOf(shipped, poisoned)?.pointer, '/ets');
   const edata = JSON.parse('{"type":"app","__proto__":{"mode":1}}') as JsonObject;
-  assert.equal(shipped.validateEvent({ ...end, edata })?.pointer, '/edata/__proto__');
+  assert.equal(verdictOf(shipped, { ...end, edata })?.pointer, '/edata/__proto__');
 });
 
 test('a violation says in plain words what is asked for', () => {
@@ -87,14 +87,14 @@ test('a violation says in plain words what is asked for', () => {
     ],
   ];
   for (const [change, violation] of cases)
-    assert.deepEqual(shipped.validateEvent({ ...end, ...change }), violation);
+    assert.deepEqual(verdictOf(shipped, { ...end, ...change }), violation);
   const edata = { type: 'x', dspec: { mem: -2 } };
-  assert.equal(shipped.validateEvent({ ...fixture('valid/start.json'), edata })?.message, 'must be >= -1');
+  assert.equal(verdictOf(shipped, { ...fixture('valid/start.json'), edata })?.message, 'must be >= -1');
 });
 
 test('a long name of an unknown field is not repeated', () => {
   const edata = { type: 'x', ['n'.repeat(10_000)]: 1 };
-  assert.deepEqual(shipped.validateEvent({ ...end, edata }), {
+  assert.deepEqual(verdictOf(shipped, { ...end, edata }), {
     pointer: '/edata',
     message: 'has a field that its schema does not know',
   });
@@ -121,12 +121,12 @@ test('references are found by file name, whatever comes before it, and by pointe
       required: ['id'],
     },
   });
-  assert.equal(registry.validateEvent({ eid: 'PART' }), undefined);
-  assert.equal(registry.validateEvent({ eid: 'X', id: 'a', b: 1 }), null);
-  assert.equal(registry.validateEvent({ eid: 'X' })?.pointer, '/id');
-  assert.equal(registry.validateEvent({ eid: 'X', id: 1 })?.pointer, '/id');
-  assert.equal(registry.validateEvent({ eid: 'X', id: 'a', b: 'x' })?.pointer, '/b');
-  assert.equal(registry.validateEvent({ eid: 'X', id: 'a', $ref: 'x' })?.pointer, '/$ref');
+  assert.equal(verdictOf(registry, { eid: 'PART' }), undefined);
+  assert.equal(verdictOf(registry, { eid: 'X', id: 'a', b: 1 }), null);
+  assert.equal(verdictOf(registry, { eid: 'X' })?.pointer, '/id');
+  assert.equal(verdictOf(registry, { eid: 'X', id: 1 })?.pointer, '/id');
+  assert.equal(verdictOf(registry, { eid: 'X', id: 'a', b: 'x' })?.pointer, '/b');
+  assert.equal(verdictOf(registry, { eid: 'X', id: 'a', $ref: 'x' })?.pointer, '/$ref');
 });
 
 test('schemas that cannot be used are refused by name', async () => {
@@ -163,8 +163,35 @@ test('a member that is undefined counts as absent, whatever a schema asks of all
   };
   for (const [name, rule] of Object.entries(rules)) {
     const registry = await load({ 'x.json': pin('X', rule) });
-    assert.equal(registry.validateEvent({ eid: 'X', flags: undefined, edata: undefined }), null, name);
+    assert.equal(verdictOf(registry, { eid: 'X', flags: undefined, edata: undefined }), null, name);
   }
   const least = await load({ 'x.json': pin('X', { minProperties: 2 }) });
-  assert.notEqual(least.validateEvent({ eid: 'X', flags: undefined }), null);
+  assert.notEqual(verdictOf(least, { eid: 'X', flags: undefined }), null);
+});
+
+test('a pattern that does not come to an end fails the event that it is held against, and no other', async () => {
+  const edata = {
+    properties: { id: { pattern: '^(a+)+$' } },
+    patternProperties: { '^(b+)+$': { type: 'number' } },
+  };
+  const registry = await load({ 'x.json': pin('X', { properties: { eid: { enum: ['X'] }, edata } }) });
+  const long = (letter: string) => `${letter.repeat(60)}!`;
+  const event = (data: JsonObject): JsonObject => ({ eid: 'X', edata: data });
+  const events = [
+    event({ id: 'aaa' }),
+    event({ id: long('a') }),
+    event({ id: '!' }),
+    event({ bb: 1, [long('b')]: 1 }),
+    event({ id: 'a', bb: 1 }),
+  ];
+  assert.deepEqual(
+    registry.validateEvents(events).map(violation => violation && [violation.pointer, violation.message]),
+    [
+      null,
+      ['/edata/id', 'takes more than 250 ms to be held against the pattern ^(a+)+$'],
+      ['/edata/id', 'must match pattern "^(a+)+$"'],
+      [`/edata/${long('b')}`, 'takes more than 250 ms to be held against the pattern ^(b+)+$'],
+      null,
+    ],
+  );
 });

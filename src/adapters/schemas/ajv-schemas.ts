@@ -4,10 +4,18 @@ import { MillraceError } from '../../core/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../core/event.ts';
 import type { SchemaRegistry, Violation } from '../../core/job.ts';
 import { combineSchemas, readShipped, type SchemaSet } from './schema-set.ts';
-import { violationOf } from './violation.ts';
+import { boxed } from './time-box.ts';
+import { escapePart, violationOf } from './violation.ts';
 
 /** Eids with a schema of their own in the last check; every other one is held against `envelope`. */
 const ROUTED_EIDS = ['SEARCH', 'ME_WORKFLOW_SUMMARY'] as const;
+
+/**
+ * CPU time, ms, that all checks of some events may take before each gets a time of its own, and after which one event is
+ * taken for one that a pattern of its schema never comes to an end with. A chunk's take about 3.
+ */
+const CHECKS_MS_MAX = 100;
+const CHECK_MS_MAX = 250;
 
 /** The verdict of one schema: null where the event is valid. */
 export type Check = (event: JsonObject) => Violation | null;
@@ -53,14 +61,19 @@ export function compileSchemas(set: SchemaSet, before?: CompiledSchemas): Compil
   };
   const routedBy = new Map<string, Check>(ROUTED_EIDS.map(eid => [eid, routedCheck(eid.toLowerCase())]));
   const envelope = routedCheck('envelope');
+  const havePatterns = [...set.events.values()].some(schema => hasPattern(JSON.stringify(schema)));
+  const validateEvent = (event: JsonObject): Violation | null | undefined => {
+    const { eid } = event;
+    if (typeof eid !== 'string' || eid === '') return noEid(eid);
+    // The original looks schemas up in lower case; their enums then refuse every spelling but upper case.
+    return (byEid.get(eid) ?? byEid.get(eid.toLowerCase()))?.(event);
+  };
   return {
     digest: set.digest,
     checks,
-    validateEvent(event) {
-      const { eid } = event;
-      if (typeof eid !== 'string' || eid === '') return noEid(eid);
-      // The original looks schemas up in lower case; their enums then refuse every spelling but upper case.
-      return (byEid.get(eid) ?? byEid.get(eid.toLowerCase()))?.(event);
+    validateEvents(events) {
+      const together = havePatterns ? boxed(CHECKS_MS_MAX, () => events.map(validateEvent)) : undefined;
+      return together?.value ?? events.map(validateEvent);
     },
     validateRouted(event) {
       const { eid } = event;
@@ -92,11 +105,50 @@ export function createCompiler(): (name: string, schema: JsonObject) => Check {
       throw new MillraceError('ERR_SCHEMA_INVALID', `${name}.json: ${why}`, { cause });
     }
     const isListing = listsMembers(schema);
-    return event => {
+    const check: Check = event => {
       const isValid = validate(isListing ? definedMembers(event) : event);
       return isValid ? null : violationOf(validate.errors ?? []);
     };
+    if (!hasPattern(text)) return check;
+    return event => {
+      const ended = boxed(CHECK_MS_MAX, () => check(event));
+      return ended === undefined ? endless(event) : ended.value;
+    };
   };
+}
+
+/** Of what an error repeats. */
+const PATTERN_LENGTH_MAX = 200;
+
+/** What a pattern was last held against: where a check was stopped, that one did not end. */
+let tried = { pattern: '', text: '' };
+
+class NotedPattern extends RegExp {
+  override test(text: string): boolean {
+    tried = { pattern: this.source, text };
+    return super.test(text);
+  }
+}
+
+/** Whether a schema may hold a pattern: only then can a check take longer than the event is long. */
+function hasPattern(text: string): boolean {
+  return text.includes('"pattern');
+}
+
+function endless(event: JsonObject): Violation {
+  const message = `takes more than ${CHECK_MS_MAX} ms to be held against the pattern ${tried.pattern.slice(0, PATTERN_LENGTH_MAX)}`;
+  return { pointer: pointerTo(event, tried.text) ?? '', message };
+}
+
+/** Where a text or the name of a member lies first; undefined where it is nowhere. */
+function pointerTo(value: Json | undefined, text: string): string | undefined {
+  if (value === text) return '';
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, inner] of Object.entries(value)) {
+    const rest = name === text ? '' : pointerTo(inner, text);
+    if (rest !== undefined) return `/${escapePart(name)}${rest}`;
+  }
+  return undefined;
 }
 
 /** Keywords that look at all members of an object, those too that are there with the value undefined. */
@@ -126,7 +178,12 @@ function createAjv(ownProperties: boolean) {
     strictNumbers: true,
     verbose: true,
     logger: false,
+    code: { regExp: Object.assign(newPattern, { code: 'new RegExp' }) },
   });
+}
+
+function newPattern(pattern: string, flags: string): RegExp {
+  return new NotedPattern(pattern, flags);
 }
 
 function noEid(eid: Json | undefined): Violation {

@@ -7,6 +7,7 @@ import { createCompiler } from './ajv-schemas.ts';
 import { findBreaks } from './find-breaks.ts';
 import { findReference, resolveSchema } from './read-schemas.ts';
 import { pinnedEids, type ShippedSchemas } from './schema-set.ts';
+import { escapePart } from './violation.ts';
 
 const FINDINGS_MAX = 50;
 /** Nesting that is looked at; what lies deeper is refused with the references. */
@@ -178,8 +179,4 @@ function innerSchemas(keyword: string, value: Json): readonly (readonly [part: s
   if (MAPS.includes(keyword))
     return Object.entries(value).map(([name, inner = null]) => [`/${escapePart(name)}`, inner]);
   return SINGLE.includes(keyword) ? [['', value]] : [];
-}
-
-function escapePart(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -42,7 +42,8 @@ function unknownField(instancePath: string, name: string): Violation {
   return { pointer: `${instancePath}/${escapePart(name)}`, message: 'is not a field that its schema knows' };
 }
 
-function escapePart(name: string): string {
+/** A name as one part of a JSON pointer. */
+export function escapePart(name: string): string {
   return String(name).replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
