@@ -194,7 +194,7 @@ function checkCertificates(config: Config): readonly Finding[] {
   if (files.length === 0) return [{ ok: true, found: 'no certificate is configured' }];
   return files.map(key => {
     try {
-      const { validTo } = new X509Certificate(readFileSync(config[key]));
+      const validTo = firstEnd(readFileSync(config[key], 'utf8'));
       const leftMs = Date.parse(validTo) - Date.now();
       const remedy = `Renew it before ${validTo}.`;
       return { ok: leftMs > CERTIFICATE_MS_MIN, found: `${key} ends ${validTo}`, remedy };
@@ -203,6 +203,13 @@ function checkCertificates(config: Config): readonly Finding[] {
       return { ok: false, found, remedy: `Put a PEM certificate at ${config[key]}.` };
     }
   });
+}
+
+/** When the first of a file's certificates ends: an authority and those between it and the server may share one. */
+function firstEnd(pem: string): string {
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [pem];
+  const ends = certificates.map(text => new X509Certificate(text).validTo);
+  return ends.sort((left, right) => Date.parse(left) - Date.parse(right))[0] ?? '';
 }
 
 async function checkUser({ opened }: Context): Promise<Finding> {
