@@ -3,8 +3,8 @@ import { type ErrorCode, MillraceError } from './errors.ts';
 const SQLITE_FULL = 13;
 /** SQLite's words for such refusals: PERM, READONLY, CANTOPEN. */
 const SQLITE_REFUSALS: readonly unknown[] = [3, 8, 14];
-/** Who runs us may not, the disk is read-only, or something else lies there: no store is away. */
-const REFUSALS: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR'];
+/** Who runs us may not, the disk is read-only, or something else or nothing lies there: no store is away. */
+const REFUSALS: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR', 'ENOENT'];
 
 /**
  * A failure of a disk or a store as the error that callers wait out: ERR_DISK_FULL, ERR_PATH_REFUSED or

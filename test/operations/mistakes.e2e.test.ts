@@ -47,6 +47,15 @@ describe('what is easily typed wrong', () => {
     assert.match(foreign.why, /Redis is run by others/);
   });
 
+  it('undo of what has none, and a plan that goes nowhere, leave nothing behind', async () => {
+    const undone = await refusal(['undo', 'Deploy/Yarn']);
+    assert.deepEqual([undone.status, undone.code], [1, 'ERR_UNDO_REFUSED']);
+    const lost = await refusal(['plan', 'Build', '--out', beside('none/plan.json')]);
+    assert.deepEqual([lost.status, lost.code], [1, 'ERR_PATH_REFUSED']);
+    assert.match(lost.why, /none\/plan\.json/);
+    assert.equal(existsSync(line.data), false);
+  });
+
   it('a saved plan of one job is that plan when it is run', async () => {
     const file = beside('dedup.json');
     await line.plan('Deploy/Yarn', '--job', 'dedup', '--set', 'operations.trial=off', '--out', file);

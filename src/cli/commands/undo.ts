@@ -30,5 +30,7 @@ export async function undo(call: Call): Promise<number> {
   }
   await refuseUnconfirmed(call, called.settings.environment, called.config);
   await refuseInUse(operation, opened);
+  // What cannot be taken back is said before there is a lock or a record of it.
+  await planUndo(operation, opened);
   return finish(output, await opened.locked(deps => undoOperation(operation, deps)));
 }
