@@ -11,8 +11,8 @@ import { escapePart, violationOf } from './violation.ts';
 const ROUTED_EIDS = ['SEARCH', 'ME_WORKFLOW_SUMMARY'] as const;
 
 /**
- * CPU time, ms, that all checks of some events may take before each gets a time of its own, and after which one event is
- * taken for one that a pattern of its schema never comes to an end with. A chunk's take about 3.
+ * CPU time, ms, that all checks of some events may take before each gets a time of its own, and after which one event
+ * is taken for one that a pattern of its schema never comes to an end with. A chunk's take about 3.
  */
 const CHECKS_MS_MAX = 100;
 const CHECK_MS_MAX = 250;
@@ -136,7 +136,8 @@ function hasPattern(text: string): boolean {
 }
 
 function endless(event: JsonObject): Violation {
-  const message = `takes more than ${CHECK_MS_MAX} ms to be held against the pattern ${tried.pattern.slice(0, PATTERN_LENGTH_MAX)}`;
+  const pattern = tried.pattern.slice(0, PATTERN_LENGTH_MAX);
+  const message = `takes more than ${CHECK_MS_MAX} ms to be held against the pattern ${pattern}`;
   return { pointer: pointerTo(event, tried.text) ?? '', message };
 }
 
