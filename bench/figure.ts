@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+
 /** One measured number. */
 export interface Figure {
   readonly name: string;
@@ -15,11 +18,35 @@ export function cpuUs(): number {
 
 /** CPU of parsing each text once, per event, microseconds: the floor of everything that reads JSON. Best of three. */
 export function parseFloorUs(texts: readonly Uint8Array[], events: number): number {
+  return parseUs(texts, events, cpuUs);
+}
+
+/**
+ * The same while another thread parses too, of this thread alone: what a thread costs depends on what the other core
+ * does, where the two are threads of one. It is what the pipeline's threads, all busy, compare with.
+ */
+export async function busyParseFloorUs(texts: readonly Uint8Array[], events: number): Promise<number> {
+  const other = new Worker(new URL('./busy-core.ts', import.meta.url));
+  await once(other, 'message');
+  try {
+    return parseUs(texts, events, threadCpuUs);
+  } finally {
+    await other.terminate();
+  }
+}
+
+function threadCpuUs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
+}
+
+/** Best of three. */
+function parseUs(texts: readonly Uint8Array[], events: number, readUs: () => number): number {
   const decoder = new TextDecoder();
   const rounds = [1, 2, 3].map(() => {
-    const startedUs = cpuUs();
+    const startedUs = readUs();
     for (const text of texts) JSON.parse(decoder.decode(text));
-    return (cpuUs() - startedUs) / events;
+    return (readUs() - startedUs) / events;
   });
   return Math.min(...rounds);
 }
