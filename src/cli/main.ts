@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { exitCodeOf, MillraceError } from '../core/errors.ts';
+import { ERRORS, exitCodeOf, MillraceError } from '../core/errors.ts';
 import { systemError } from '../core/store-error.ts';
 import { COMMANDS, GROUPS } from './command-list.ts';
 import { endWithReader, reportFailure } from './output.ts';
@@ -18,7 +18,8 @@ async function runCommandLine(args: readonly string[]): Promise<void> {
     else await program.parseAsync(args, { from: 'user' });
   } catch (caught) {
     if (caught instanceof CommanderError && caught.exitCode === 0) return;
-    const error = caught instanceof CommanderError ? usageError(caught, args) : systemError(caught);
+    const error =
+      caught instanceof CommanderError ? usageError(caught, args) : withHelp(systemError(caught), args);
     reportFailure(error, wantsJson(args));
     process.exitCode = exitCodeOf(error);
   }
@@ -40,6 +41,15 @@ function usageError(error: CommanderError, args: readonly string[]): MillraceErr
   const isUnknown = error.code === 'commander.unknownCommand';
   return new MillraceError('ERR_USAGE', why, {
     remedy: isUnknown ? 'millrace --help lists the commands.' : `millrace ${commandOf(args)}--help`,
+  });
+}
+
+/** The complaint of a command that has nothing better to say than where its help is: says which help. */
+function withHelp(error: unknown, args: readonly string[]): unknown {
+  if (!(error instanceof MillraceError) || error.remedy !== ERRORS.ERR_USAGE.remedy) return error;
+  return new MillraceError('ERR_USAGE', error.why, {
+    cause: error,
+    remedy: `millrace ${commandOf(args)}--help`,
   });
 }
 

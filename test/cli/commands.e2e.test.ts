@@ -85,6 +85,7 @@ describe('command line without a server', () => {
       ['cache load devices x.jsonl', /no dataset "devices" \(did you mean device\?\)/],
       ['job try validate --input none.jsonl', /none\.jsonl/],
       ['job describe validat', /did you mean validate\?/],
+      ['schemas test x', /--events FILE is missing .+\n {2}try: millrace schemas test --help\n/],
     ];
     for (const [call, why] of wrong) {
       const { status, stdout, stderr } = await run(call.split(' '));
