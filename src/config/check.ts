@@ -1,4 +1,5 @@
 import { JOB_NAMES } from '../core/job.ts';
+import { isLoopback } from './loopback.ts';
 import type { Config, OptionKey } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -18,7 +19,6 @@ const REDIS_DATABASES = [
   'redis.dialcodeDatabase',
   'redis.userDatabase',
 ] as const satisfies readonly OptionKey[];
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** The rules that no single key can break alone, and those of entries of lists. Order: as the keys are listed. */
 export function contradictions(config: Config): readonly Contradiction[] {
@@ -27,7 +27,7 @@ export function contradictions(config: Config): readonly Contradiction[] {
     if (!holds) found.push({ key, problem });
   };
   check(
-    LOOPBACK.has(config['http.host']) || config['http.allowedHosts'].length > 0,
+    isLoopback(config['http.host']) || config['http.allowedHosts'].length > 0,
     'http.host',
     `is ${config['http.host']}, which others can reach: http.allowedHosts must name the hosts they may ask for`,
   );
@@ -119,5 +119,5 @@ function checkStores(config: Config, check: Check): void {
 
 /** Of an address, host:port. */
 function isOnLoopback(broker: string): boolean {
-  return LOOPBACK.has(broker.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'));
+  return isLoopback(broker.replace(/:\d+$/, ''));
 }

@@ -156,6 +156,17 @@ describe('loadConfig', () => {
     }
   });
 
+  it('takes every address of this machine alone for one that needs no http.allowedHosts', () => {
+    for (const host of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) load({ sets: [`http.host=${host}`] });
+    for (const host of ['0.0.0.0', '::', '128.0.0.1', 'localhost.example.org', '127.0.0.1.example.org']) {
+      assert.match(
+        whyOf(() => load({ sets: [`http.host=${host}`] })),
+        /which others can reach/,
+        host,
+      );
+    }
+  });
+
   it('refuses what is not a value of the key', () => {
     const bad: readonly [string, RegExp][] = [
       ['dedup.ttlMs=999', /must be 1000 to/],

@@ -1,3 +1,4 @@
+import { isLoopback } from '../../config/loopback.ts';
 import { MillraceError } from '../../core/errors.ts';
 
 /** Which names a server answers to. */
@@ -24,11 +25,6 @@ export function refuseForeign(
   const authority = /^https?:\/\/([^/?#@]+)$/i.exec(headers.origin)?.[1];
   if (authority !== undefined && isOwn(authority, own)) return null;
   return new MillraceError('ERR_ORIGIN_REFUSED', `Origin is ${headers.origin}`);
-}
-
-/** Whether an address means this machine alone. */
-export function isLoopback(name: string): boolean {
-  return name === 'localhost' || name === '::1' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
 function isOwn(authority: string, own: OwnNames): boolean {

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { isLoopback } from '../../config/loopback.ts';
 import type { Config } from '../../config/options.ts';
 import { assert, MillraceError } from '../../core/errors.ts';
 import { matchesIngest } from '../ingest/ingest.ts';
 import { isSendable } from './access.ts';
 import { createApi } from './api.ts';
 import { limitConnections } from './connections.ts';
-import { isLoopback } from './origin.ts';
 import { HEADER_BYTES_MAX, type ServerOptions } from './server-options.ts';
 
 /** A server that listens. */
