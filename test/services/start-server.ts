@@ -13,6 +13,7 @@ import { createIngest } from '../../src/services/ingest/ingest.ts';
 import { createIngestMeter, type IngestMeter } from '../../src/services/ingest/meter.ts';
 import type { StampedRecord } from '../../src/services/ingest/stamp-batch.ts';
 import type { ConsoleFiles } from '../../src/services/query/console-files.ts';
+import type { OperationsApi } from '../../src/services/query/operations-api.ts';
 import { createServer, type RunningServer } from '../../src/services/query/server.ts';
 import { storedValue } from './stored-value.ts';
 
@@ -55,6 +56,7 @@ export async function startServer(
     readonly config?: Partial<Config>;
     readonly tokens?: readonly string[];
     readonly console?: ConsoleFiles;
+    readonly operations?: OperationsApi;
   } = {},
 ): Promise<TestServer> {
   const config = aConfig(options.config);
@@ -76,6 +78,7 @@ export async function startServer(
     token: TOKEN,
     version: { version: '0.1.0' },
     console: options.console,
+    operations: options.operations,
   });
   return { server, url: server.url, world, backend, meter, [Symbol.asyncDispose]: () => server.close() };
 }

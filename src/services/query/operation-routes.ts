@@ -1,7 +1,8 @@
 import { MillraceError } from '../../core/errors.ts';
-import { isObject, type JsonObject } from '../../core/event.ts';
+import type { Json } from '../../core/event.ts';
 import type { OperationsApi } from './operations-api.ts';
 import { type ApiRequest, type ApiRoute, NDJSON } from './route.ts';
+import { membersOf } from './upload.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 const PATHS_MAX = 64;
@@ -138,32 +139,28 @@ function pathsOf({ query }: ApiRequest): readonly string[] {
   return typeof text === 'string' ? text.split(',').filter(path => path !== '') : [];
 }
 
-function objectOf(body: Buffer): JsonObject {
-  try {
-    const document: unknown = JSON.parse(body.toString('utf8'));
-    return isObject(document) ? document : {};
-  } catch {
-    throw new MillraceError('ERR_REQUEST_INVALID', 'the body is not JSON');
-  }
-}
-
 function undoRequestOf(body: Buffer) {
-  const { path, confirm } = objectOf(body);
+  const { path, confirm } = membersOf(body, ['path', 'confirm']);
   if (typeof path !== 'string' || path === '') {
     throw new MillraceError('ERR_REQUEST_INVALID', 'path must name one operation');
   }
-  return { path, confirm: typeof confirm === 'string' ? confirm : undefined };
+  return { path, confirm: confirmOf(confirm) };
 }
 
 function requestOf(body: Buffer) {
-  const { paths, jobs = [], only = false, confirm } = objectOf(body);
+  const { paths, jobs = [], only = false, confirm } = membersOf(body, ['paths', 'jobs', 'only', 'confirm']);
   if (!isTexts(paths) || paths.length === 0) {
     throw new MillraceError('ERR_REQUEST_INVALID', `paths must be 1 to ${PATHS_MAX} texts`);
   }
   if (!isTexts(jobs)) throw new MillraceError('ERR_REQUEST_INVALID', 'jobs must be a list of texts');
   // Taken for false, it would put in place what was not to be touched.
   if (typeof only !== 'boolean') throw new MillraceError('ERR_REQUEST_INVALID', 'only must be true or false');
-  return { paths, jobs, only, confirm: typeof confirm === 'string' ? confirm : undefined };
+  return { paths, jobs, only, confirm: confirmOf(confirm) };
+}
+
+function confirmOf(confirm: Json | undefined): string | undefined {
+  if (confirm === undefined || typeof confirm === 'string') return confirm;
+  throw new MillraceError('ERR_REQUEST_INVALID', 'confirm must be a text');
 }
 
 function isTexts(value: unknown): value is readonly string[] {

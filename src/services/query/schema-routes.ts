@@ -1,7 +1,6 @@
 import { MillraceError } from '../../core/errors.ts';
-import { isObject, type Json } from '../../core/event.ts';
 import type { ApiRoute } from './route.ts';
-import { parseBody } from './upload.ts';
+import { membersOf } from './upload.ts';
 
 /** A schema may be 1 MiB of text; here it stands inside a document. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
@@ -62,13 +61,3 @@ export const SCHEMA_ROUTES: readonly ApiRoute[] = [
     },
   },
 ];
-
-/** The members of a body that may hold these and no others. */
-function membersOf(bytes: Buffer, names: readonly string[]): Readonly<Record<string, Json | undefined>> {
-  const document = parseBody(bytes);
-  if (!isObject(document)) throw new MillraceError('ERR_REQUEST_INVALID', 'the body is not a JSON object');
-  const surplus = Object.keys(document).find(name => !names.includes(name));
-  if (surplus !== undefined)
-    throw new MillraceError('ERR_REQUEST_INVALID', `the body has a surplus ${surplus}`);
-  return document;
-}

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { MillraceError } from '../../core/errors.ts';
-import type { Json } from '../../core/event.ts';
+import { isObject, type Json, type JsonObject } from '../../core/event.ts';
 import { isJsonType } from '../ingest/media-type.ts';
 import { readBody } from '../ingest/read-body.ts';
 import type { ApiRoute } from './route.ts';
@@ -38,6 +38,18 @@ export function parseBody(bytes: Buffer): Json {
   } catch (error) {
     throw new MillraceError('ERR_BODY_UNREADABLE', 'the text is not JSON', { cause: error });
   }
+}
+
+/**
+ * The members of a JSON object, which may hold those of the names and no others: what is misspelt is refused, not
+ * passed over. Throws ERR_BODY_UNREADABLE, ERR_REQUEST_INVALID.
+ */
+export function membersOf(bytes: Buffer, names: readonly string[]): JsonObject {
+  const document = parseBody(bytes);
+  if (!isObject(document)) throw new MillraceError('ERR_REQUEST_INVALID', 'the body is not a JSON object');
+  const surplus = Object.keys(document).find(name => !names.includes(name));
+  if (surplus === undefined) return document;
+  throw new MillraceError('ERR_REQUEST_INVALID', `the body has a surplus ${surplus}`);
 }
 
 /** Uploads are bounded by their route's size and the gate they pass, not by the memory of ingest. */
