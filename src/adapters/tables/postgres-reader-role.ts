@@ -1,5 +1,6 @@
-import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import pg from 'pg';
+import { scramVerifier } from '../../config/scram-verifier.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { READABLE_RELATIONS } from '../../core/relations.ts';
 import { type PostgresOptions, withClient } from './postgres-connection.ts';
@@ -17,8 +18,6 @@ export interface ReaderRole {
 /** PostgreSQL cuts longer names. */
 const NAME_BYTES_MAX = 63;
 const SUFFIX = '_reader';
-/** What PostgreSQL itself uses. */
-const SCRAM_ITERATIONS = 4096;
 /** `mill` in ASCII, and which of our locks. */
 const ROLE_LOCK = '1835625580, 2';
 const PREPARE_MS_MAX = 10_000;
@@ -150,14 +149,4 @@ async function grantReading(client: pg.ClientBase, reader: PostgresOptions): Pro
     GRANT USAGE ON SCHEMA ${place} TO ${role};
     GRANT SELECT ON ${relations} TO ${role}`);
   return schema;
-}
-
-/** RFC 5803, as PostgreSQL stores it: `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`. */
-function scramVerifier(password: string): string {
-  const salt = randomBytes(16);
-  const salted = pbkdf2Sync(password, salt, SCRAM_ITERATIONS, 32, 'sha256');
-  const keyed = (text: string): Buffer => createHmac('sha256', salted).update(text).digest();
-  const storedKey = createHash('sha256').update(keyed('Client Key')).digest('base64');
-  const serverKey = keyed('Server Key').toString('base64');
-  return `SCRAM-SHA-256$${SCRAM_ITERATIONS}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
 }

@@ -1,10 +1,8 @@
-import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { scramVerifier } from '../../config/scram-verifier.ts';
 import { failpoint } from '../../observability/failpoint.ts';
 import { readSecret } from './managed-file.ts';
 import type { Part } from './part.ts';
 import { ADMIN, type PostgresPlace, queryAsAdmin } from './postgres-query.ts';
-
-const SCRAM_ITERATIONS = 4096;
 
 /**
  * Has the server take the administrator's next password, where one was drawn. It lies beside the old one until the
@@ -31,14 +29,4 @@ export function adminPart(postgres: PostgresPlace, passwords: Part): Part {
       await passwords.apply(context);
     },
   };
-}
-
-/** What the server keeps of a password (RFC 5803): given this, it never sees the password itself. */
-export function scramVerifier(secret: string): string {
-  const salt = randomBytes(16);
-  const salted = pbkdf2Sync(secret, salt, SCRAM_ITERATIONS, 32, 'sha256');
-  const keyOf = (label: string) => createHmac('sha256', salted).update(label).digest();
-  const stored = createHash('sha256').update(keyOf('Client Key')).digest('base64');
-  const server = keyOf('Server Key').toString('base64');
-  return `SCRAM-SHA-256$${SCRAM_ITERATIONS}:${salt.toString('base64')}$${stored}:${server}`;
 }

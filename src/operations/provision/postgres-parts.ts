@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
+import { scramVerifier } from '../../config/scram-verifier.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import { readSecret, readText } from './managed-file.ts';
 import type { Part } from './part.ts';
-import { scramVerifier } from './postgres-admin.ts';
 import { ADMIN, describeLogin, type PostgresPlace, queryAsAdmin } from './postgres-query.ts';
 
 const INITDB_MS_MAX = 120_000;
