@@ -2,6 +2,7 @@ import type { Settings } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { CheckDocument } from '../core/operation-documents.ts';
+import type { StoreFinding } from '../core/store-check.ts';
 import { kafkaTarget, postgresTarget, redisTarget } from '../operations/engine/targets.ts';
 import { composeHost, locateStarted, standingServers } from './compose-servers.ts';
 import { sitePaths } from './compose-site.ts';
@@ -123,15 +124,7 @@ async function locatedOf({ settings, config }: StoresPlace, own: string | null):
   return standing?.state === 'running' ? locateStarted(place, own) : null;
 }
 
-function findingsOf(
-  where: string,
-  findings: readonly {
-    readonly code: string;
-    readonly severity: 'error' | 'warning';
-    readonly problem: string;
-    readonly remedy: string;
-  }[],
-): Findings {
+function findingsOf(where: string, findings: readonly StoreFinding[]): Findings {
   if (findings.length === 0) return { ok: true, found: where };
   return findings.map(({ code, severity, problem, remedy }) => ({
     ok: false,

@@ -11,8 +11,9 @@ import {
 } from '../adapters/log/kafka/topic-plan.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
-import { assertNever, type ErrorCode, MillraceError } from '../core/errors.ts';
+import { assertNever, MillraceError } from '../core/errors.ts';
 import type { ServedLog } from '../core/ports.ts';
+import type { StoreCheck, StoreFinding } from '../core/store-check.ts';
 import { fullTopic, TOPICS, topicKind } from '../core/topics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { TopicChange } from '../operations/engine/site.ts';
@@ -100,19 +101,9 @@ export async function describeBrokers(config: Config): Promise<string> {
   );
 }
 
-/** Something that is wrong with Kafka, or unwise. */
-interface KafkaFinding {
-  readonly code: ErrorCode;
-  readonly severity: 'error' | 'warning';
-  readonly problem: string;
-  readonly remedy: string;
-}
-
-/** What a look at Kafka told; errors first. */
-export interface KafkaCheck {
-  readonly version: string;
+/** What a look at Kafka told. */
+interface KafkaCheck extends StoreCheck {
   readonly brokers: number;
-  readonly findings: readonly KafkaFinding[];
 }
 
 /**
@@ -144,7 +135,7 @@ export async function checkConfiguredKafka({ config, environment }: Place): Prom
 }
 
 /** Topics that have fewer copies than are wanted: nothing here adds any, which the brokers' own tools do. */
-function copyFindings(wanted: readonly WantedTopic[], { topics }: ObservedTopics): readonly KafkaFinding[] {
+function copyFindings(wanted: readonly WantedTopic[], { topics }: ObservedTopics): readonly StoreFinding[] {
   const few = wanted.filter(
     ({ topic, replication }) => (topics.get(topic)?.replication ?? replication) < replication,
   );
@@ -157,13 +148,13 @@ function copyFindings(wanted: readonly WantedTopic[], { topics }: ObservedTopics
   return [{ code: 'ERR_REPLICAS_TOO_FEW', severity: 'warning', problem, remedy }];
 }
 
-function missingTopics(count: number): KafkaFinding {
+function missingTopics(count: number): StoreFinding {
   const problem = `${count} topics are not there yet`;
   return { code: 'ERR_TOPIC_MISSING', severity: 'warning', problem, remedy: 'millrace up makes them.' };
 }
 
 /** The named error that a look ends with, as a finding. */
-async function refusalOf(look: () => Promise<unknown>): Promise<readonly KafkaFinding[]> {
+async function refusalOf(look: () => Promise<unknown>): Promise<readonly StoreFinding[]> {
   try {
     await look();
     return [];

@@ -1,10 +1,11 @@
 import { openRedisCache } from '../adapters/cache/redis-cache.ts';
-import { checkRedis, type RedisCheck } from '../adapters/redis/check-redis.ts';
+import { checkRedis } from '../adapters/redis/check-redis.ts';
 import type { RedisAddress } from '../adapters/redis/redis-connection.ts';
 import { openRedisState, type RedisState } from '../adapters/state/redis-state.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
 import type { Cache } from '../core/ports.ts';
+import type { StoreCheck } from '../core/store-check.ts';
 import type { Logger } from '../observability/logger.ts';
 import { refuseFindings } from './refuse-findings.ts';
 
@@ -29,7 +30,7 @@ export function composeRedisCache(config: Config, logger: Logger): Promise<Cache
 }
 
 /** Looks at the Redis of the configuration for what is to be kept there. */
-export function checkConfiguredRedis(config: Config): Promise<RedisCheck> {
+export function checkConfiguredRedis(config: Config): Promise<StoreCheck> {
   return checkRedis({
     ...addressOf(config),
     markDatabases: config['state.adapter'] === 'redis' ? Object.values(markDatabasesOf(config)) : [],

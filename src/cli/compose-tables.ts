@@ -1,4 +1,3 @@
-import type { PostgresCheck } from '../adapters/tables/postgres-check.ts';
 import type { PostgresOptions } from '../adapters/tables/postgres-connection.ts';
 import { createQueryRunner } from '../adapters/tables/query-process.ts';
 import { openTableReader, openTables } from '../adapters/tables/sqlite-tables.ts';
@@ -6,6 +5,7 @@ import type { OpenTables } from '../adapters/tables/table-store.ts';
 import type { Config } from '../config/options.ts';
 import { resolveSecret } from '../config/secret.ts';
 import type { QueryRunner, TableReader } from '../core/ports.ts';
+import type { StoreCheck } from '../core/store-check.ts';
 import type { EnvironmentPaths } from './data-directory.ts';
 import { refuseFindings } from './refuse-findings.ts';
 
@@ -44,7 +44,7 @@ export async function openReadTables(
 }
 
 /** Looks at the PostgreSQL of the configuration; changes nothing. Throws where it is not reached. */
-export async function checkConfiguredPostgres(config: Config): Promise<PostgresCheck> {
+export async function checkConfiguredPostgres(config: Config): Promise<StoreCheck> {
   const { checkPostgres } = await import('../adapters/tables/postgres-check.ts');
   return checkPostgres(postgresOf(config), { queriesMax: config['query.concurrentMax'] });
 }

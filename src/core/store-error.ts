@@ -22,6 +22,13 @@ export function systemError(error: unknown): unknown {
   return isOfSystem ? storeError(error, `${error.syscall}`) : error;
 }
 
+/** Whether the way to a server failed at TLS, and not before it; by the code that Node gives such errors. */
+export function isTlsFailure(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && TLS_CODES.test(String(cause.code));
+}
+
+const TLS_CODES = /^(?:ERR_TLS|ERR_SSL|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|CERT_)/;
+
 function codeOf(cause: unknown): ErrorCode {
   const code = systemCodeOf(cause);
   const sqliteCode = sqliteCodeOf(cause);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type ErrorCode, MillraceError } from '../../core/errors.ts';
+import { MillraceError } from '../../core/errors.ts';
+import type { StoreCheck, StoreFinding } from '../../core/store-check.ts';
 import {
   connectRedis,
   type RedisAddress,
@@ -15,24 +16,6 @@ export interface RedisCheckOptions extends RedisAddress {
   readonly rowDatabases: readonly number[];
 }
 
-/** Something about the server that an operator should know. */
-export interface RedisFinding {
-  /** What an error is called: that of the refusal, or ERR_NOT_READY for a server that is set up wrongly. */
-  readonly code: ErrorCode;
-  /** `error`: the pipeline would lose its guarantees, or stop; `warning`: it would lose something in a bad case. */
-  readonly severity: 'error' | 'warning';
-  readonly problem: string;
-  readonly remedy: string;
-}
-
-/** What a look at the server told. */
-export interface RedisCheck {
-  /** `Redis 7.0.15`; of Valkey its own version. */
-  readonly version: string;
-  /** Errors first. */
-  readonly findings: readonly RedisFinding[];
-}
-
 /** The oldest version that the adapters are tested with. */
 const VERSION_MIN = [7, 0] as const;
 /** What setting marks does, on a key that has expired already: the look at it takes it away, so it is never counted. */
@@ -46,7 +29,7 @@ return redis.call('GET', KEYS[1])`;
  * whether the user may do all that the adapters do, tried on a key that nobody else sees. Throws what
  * {@link connectRedis} throws; everything else is a finding.
  */
-export async function checkRedis(options: RedisCheckOptions): Promise<RedisCheck> {
+export async function checkRedis(options: RedisCheckOptions): Promise<StoreCheck> {
   const redis = await connectRedis(options);
   try {
     const info = await readInfo(redis);
@@ -77,7 +60,7 @@ async function readInfo(redis: RedisConnection): Promise<Info | MillraceError> {
   }
 }
 
-function unread(error: MillraceError): RedisFinding {
+function unread(error: MillraceError): StoreFinding {
   return {
     code: error.code,
     severity: 'warning',
@@ -91,9 +74,9 @@ function versionOf(info: Info): string {
   return valkey === undefined ? `Redis ${info.get('redis_version')}` : `Valkey ${valkey}`;
 }
 
-function findingsOf(info: Info, holdsMarks: boolean): readonly RedisFinding[] {
-  const findings: RedisFinding[] = [];
-  const add = (severity: RedisFinding['severity'], problem: string, remedy: string) =>
+function findingsOf(info: Info, holdsMarks: boolean): readonly StoreFinding[] {
+  const findings: StoreFinding[] = [];
+  const add = (severity: StoreFinding['severity'], problem: string, remedy: string) =>
     findings.push({ code: 'ERR_NOT_READY', severity, problem, remedy });
   const [major = 0, minor = 0] = (info.get('redis_version') ?? '').split('.').map(Number);
   if (major < VERSION_MIN[0] || (major === VERSION_MIN[0] && minor < VERSION_MIN[1])) {
@@ -132,7 +115,7 @@ function findingsOf(info: Info, holdsMarks: boolean): readonly RedisFinding[] {
  * Redis runs its append-only file as the user `default`, and drops the transactions that this user may not run: the
  * marks. Who may not look at users is told nothing; most users may not.
  */
-async function findingsOfDefaultUser(redis: RedisConnection): Promise<readonly RedisFinding[]> {
+async function findingsOfDefaultUser(redis: RedisConnection): Promise<readonly StoreFinding[]> {
   try {
     const [reply] = await redis.send([['acl', 'getuser', 'default']]);
     const fields = reply as readonly unknown[];
@@ -154,8 +137,8 @@ async function findingsOfDefaultUser(redis: RedisConnection): Promise<readonly R
 async function tryCalls(
   redis: RedisConnection,
   options: RedisCheckOptions,
-): Promise<readonly RedisFinding[]> {
-  const findings = new Map<string, RedisFinding>();
+): Promise<readonly StoreFinding[]> {
+  const findings = new Map<string, StoreFinding>();
   for (const commands of callsOf(options, `millrace:check:${randomUUID()}`)) {
     try {
       await redis.send(commands);

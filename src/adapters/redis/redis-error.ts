@@ -1,4 +1,5 @@
 import { type ErrorCode, MillraceError } from '../../core/errors.ts';
+import { isTlsFailure } from '../../core/store-error.ts';
 
 /** What Redis says first in a refusal → the error that says it to the operator. Any other refusal: unavailable. */
 const CODES: readonly (readonly [pattern: RegExp, code: ErrorCode, remedy?: string])[] = [
@@ -30,8 +31,6 @@ const CODES: readonly (readonly [pattern: RegExp, code: ErrorCode, remedy?: stri
   ],
 ];
 
-const TLS_CODES = /^(?:ERR_TLS|ERR_SSL|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|CERT_)/;
-
 /**
  * A failure of Redis, or of the way to it, as the error that callers wait out.
  *
@@ -50,7 +49,7 @@ export function redisError(cause: unknown, place: string): MillraceError {
       ...(remedy === undefined ? {} : { remedy }),
     });
   }
-  const remedy = TLS_CODES.test(codeOf(cause))
+  const remedy = isTlsFailure(cause)
     ? 'Check redis.tls, and that redis.caFile holds the authority that signed the certificate of redis.host.'
     : `Check that Redis runs at ${place}, and redis.host, redis.port and redis.tls.`;
   return new MillraceError('ERR_STORE_UNAVAILABLE', why, { cause: bare, remedy });
@@ -68,8 +67,4 @@ function withoutCommand(cause: unknown): unknown {
   bare.name = cause.name;
   if (cause.stack !== undefined) bare.stack = cause.stack;
   return bare;
-}
-
-function codeOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }

@@ -1,26 +1,9 @@
 import pg from 'pg';
 import { type ErrorCode, MillraceError } from '../../core/errors.ts';
 import { READABLE_RELATIONS } from '../../core/relations.ts';
+import type { StoreCheck, StoreFinding } from '../../core/store-check.ts';
 import { nameOf, type PostgresOptions, withClient } from './postgres-connection.ts';
 import { canLogIn, checkReader, missingCreateRole, readerOptions } from './postgres-reader-role.ts';
-
-/** Something about the server that an operator should know. */
-export interface PostgresFinding {
-  /** What an error is called: that of the refusal, or ERR_NOT_READY for a server that is set up wrongly. */
-  readonly code: ErrorCode;
-  /** `error`: the tables or the queries would not work; `warning`: they would not work well. */
-  readonly severity: 'error' | 'warning';
-  readonly problem: string;
-  readonly remedy: string;
-}
-
-/** What a look at the server told. */
-export interface PostgresCheck {
-  /** `PostgreSQL 15.14`. */
-  readonly version: string;
-  /** Errors first. */
-  readonly findings: readonly PostgresFinding[];
-}
 
 /** What a check may be told besides where the server is. */
 export interface PostgresCheckOptions {
@@ -58,7 +41,7 @@ interface Facts {
 export async function checkPostgres(
   options: PostgresOptions,
   { queriesMax = 0 }: PostgresCheckOptions = {},
-): Promise<PostgresCheck> {
+): Promise<StoreCheck> {
   const facts = await readFacts(options);
   const findings = [
     ...setUpFindings(options, facts),
@@ -116,8 +99,8 @@ function readFacts(options: PostgresOptions): Promise<Facts> {
   });
 }
 
-function setUpFindings(options: PostgresOptions, facts: Facts): readonly PostgresFinding[] {
-  const findings: PostgresFinding[] = [];
+function setUpFindings(options: PostgresOptions, facts: Facts): readonly StoreFinding[] {
+  const findings: StoreFinding[] = [];
   if (facts.versionNumber < VERSION_MIN * 10_000) {
     const problem = `PostgreSQL ${facts.version} is older than ${VERSION_MIN}`;
     findings.push(errorFinding('ERR_NOT_READY', problem, 'Upgrade PostgreSQL.'));
@@ -135,8 +118,8 @@ function setUpFindings(options: PostgresOptions, facts: Facts): readonly Postgre
   return findings;
 }
 
-function rightsFindings(options: PostgresOptions, facts: Facts): readonly PostgresFinding[] {
-  const findings: PostgresFinding[] = [];
+function rightsFindings(options: PostgresOptions, facts: Facts): readonly StoreFinding[] {
+  const findings: StoreFinding[] = [];
   if (facts.schema === null || !facts.mayCreate) {
     const schema = facts.schema ?? 'public';
     const problem = `${options.username} may not create tables in the schema ${schema} of ${options.database}`;
@@ -154,7 +137,7 @@ function rightsFindings(options: PostgresOptions, facts: Facts): readonly Postgr
 }
 
 /** Whether SQL of users could run; where the reader is missing or has another password it would be made then. */
-async function readerFindings(options: PostgresOptions, facts: Facts): Promise<readonly PostgresFinding[]> {
+async function readerFindings(options: PostgresOptions, facts: Facts): Promise<readonly StoreFinding[]> {
   if (facts.readerProblem !== undefined) return [findingOf(facts.readerProblem)];
   if (facts.mayMakeRoles) return [];
   if (facts.hasReader && (await canLogIn(readerOptions(options)))) return [];
@@ -165,7 +148,7 @@ function connectionFindings(
   options: PostgresOptions,
   facts: Facts,
   queriesMax: number,
-): readonly PostgresFinding[] {
+): readonly StoreFinding[] {
   const ours = options.poolMax + queriesMax;
   if (facts.connectionsMax >= ours + SPARE_CONNECTIONS) return [];
   const problem = `max_connections is ${facts.connectionsMax}, and one process may take ${ours}`;
@@ -173,11 +156,11 @@ function connectionFindings(
   return [{ code: 'ERR_NOT_READY', severity: 'warning', problem, remedy }];
 }
 
-function errorFinding(code: ErrorCode, problem: string, remedy: string): PostgresFinding {
+function errorFinding(code: ErrorCode, problem: string, remedy: string): StoreFinding {
   return { code, severity: 'error', problem, remedy };
 }
 
-function findingOf(error: MillraceError): PostgresFinding {
+function findingOf(error: MillraceError): StoreFinding {
   return errorFinding(error.code, error.why, error.remedy);
 }
 

@@ -1,4 +1,5 @@
 import { type ErrorCode, MillraceError } from '../../core/errors.ts';
+import { isTlsFailure } from '../../core/store-error.ts';
 
 /** The five characters that PostgreSQL names an error with; undefined where the error is none of its own. */
 export function sqlStateOf(error: unknown): string | undefined {
@@ -26,16 +27,10 @@ export function postgresError(cause: unknown, what: string): MillraceError {
 /** What to look at where PostgreSQL said nothing itself: it was not reached, or not as it wants to be. */
 function wayRemedy(code: ErrorCode, cause: unknown): string | undefined {
   if (code !== 'ERR_STORE_UNAVAILABLE') return undefined;
-  const isOfTls = TLS_CODES.test(systemCodeOf(cause)) || /\bSSL\b/.test(messageOf(cause));
+  const isOfTls = isTlsFailure(cause) || /\bSSL\b/.test(messageOf(cause));
   return isOfTls
     ? 'Check postgres.tls, and that postgres.caFile holds the authority that signed the certificate of postgres.host.'
     : 'Check that PostgreSQL runs there, and postgres.host, postgres.port and postgres.tls.';
-}
-
-const TLS_CODES = /^(?:ERR_TLS|ERR_SSL|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|CERT_)/;
-
-function systemCodeOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }
 
 /** One text, also of errors that hold others: a name with several addresses fails once for each. */

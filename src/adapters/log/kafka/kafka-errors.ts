@@ -1,5 +1,6 @@
 import { GenericError, MultipleErrors } from '@platformatic/kafka';
 import { type ErrorCode, MillraceError } from '../../../core/errors.ts';
+import { isTlsFailure } from '../../../core/store-error.ts';
 import type { NativeError } from './native-client.ts';
 
 /** What a broker's error code is to us. Numbers are the protocol's. */
@@ -81,11 +82,10 @@ function isCutOff(part: ErrorPart): boolean {
   return partsOf(part.cause).some(({ code }) => code === 'PLT_KFK_NETWORK');
 }
 
-const TLS_CODES = /^(?:ERR_TLS|ERR_SSL|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|CERT_)/;
 const NATIVE_TLS_CODE = -181;
 
-function isOfTls({ code }: ErrorPart): boolean {
-  return code === NATIVE_TLS_CODE || (typeof code === 'string' && TLS_CODES.test(code));
+function isOfTls(part: ErrorPart): boolean {
+  return part.code === NATIVE_TLS_CODE || isTlsFailure(part);
 }
 
 interface ErrorPart extends Error {
