@@ -3,6 +3,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import { BUILDS } from '../engine/release.ts';
 import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/AnalyticsApi. */
@@ -12,11 +13,7 @@ export const deployAnalyticsApi: Operation = {
   title: 'Deploy the API',
   does: 'Deploys the API of the release and sees it take in, answer and refuse.',
   needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
+    ...BUILDS,
     'Provision/AnalyticsApi',
     'Provision/Postgres',
     'Provision/Redis',

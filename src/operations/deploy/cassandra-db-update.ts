@@ -4,6 +4,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope, Unit } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import { BUILDS } from '../engine/release.ts';
 import { postgresTarget } from '../engine/targets.ts';
 import { standingOf } from '../provision/server-unit.ts';
 
@@ -13,15 +14,7 @@ export const cassandraDbUpdate: Operation = {
   name: 'CassandraDbUpdate',
   title: 'Migrate the tables',
   does: 'Applies the numbered schema changes that the tables lack, each whole or not at all.',
-  needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
-    'Provision/Cassandra',
-    'Provision/Postgres',
-  ],
+  needs: [...BUILDS, 'Provision/Cassandra', 'Provision/Postgres'],
   parameters: DEPLOY_PARAMETERS,
   target: postgresTarget,
   units: {

@@ -2,6 +2,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import { BUILDS } from '../engine/release.ts';
 
 /** Deploy/<env>/DataPipeline/DataProducts. */
 export const dataProducts: Operation = {
@@ -9,16 +10,7 @@ export const dataProducts: Operation = {
   name: 'DataProducts',
   title: 'Deploy the data products',
   does: 'Deploys the batch computations over what was archived.',
-  needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
-    'Provision/AnalyticsSpark',
-    'Deploy/CassandraDbUpdate',
-    'Deploy/KafkaSetup',
-  ],
+  needs: [...BUILDS, 'Provision/AnalyticsSpark', 'Deploy/CassandraDbUpdate', 'Deploy/KafkaSetup'],
   parameters: DEPLOY_PARAMETERS,
   target: () => 'embedded',
   units: {

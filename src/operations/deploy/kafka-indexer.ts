@@ -3,6 +3,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import { BUILDS } from '../engine/release.ts';
 import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/KafkaIndexer. */
@@ -12,11 +13,7 @@ export const kafkaIndexer: Operation = {
   title: 'Deploy the indexer',
   does: 'Deploys what makes events and rejections searchable and sees one of each found.',
   needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
+    ...BUILDS,
     'Provision/Influxdb',
     'Provision/Postgres',
     'Deploy/CassandraDbUpdate',

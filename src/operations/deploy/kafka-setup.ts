@@ -5,6 +5,7 @@ import type { Step } from '../../core/operation.ts';
 import { embeddedUnit } from '../engine/embedded-unit.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import { BUILDS } from '../engine/release.ts';
 import type { WantedTopic } from '../engine/site.ts';
 import { kafkaTarget } from '../engine/targets.ts';
 import { brokerTopics } from './broker-topics.ts';
@@ -15,14 +16,7 @@ export const kafkaSetup: Operation = {
   name: 'KafkaSetup',
   title: 'Set up the topics',
   does: 'Brings topics and partitions to what is declared; partitions may grow, never shrink.',
-  needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
-    'Provision/Kafka',
-  ],
+  needs: [...BUILDS, 'Provision/Kafka'],
   parameters: DEPLOY_PARAMETERS,
   target: kafkaTarget,
   units: {

@@ -4,6 +4,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { SCHEMA_PARAMETERS } from '../engine/parameters.ts';
+import { BUILDS } from '../engine/release.ts';
 import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/SamzaTelemetrySchemas. */
@@ -13,14 +14,7 @@ export const samzaTelemetrySchemas: Operation = {
   aliases: ['SamzaTelemertySchemas'],
   title: 'Publish the event schemas',
   does: 'Publishes the schemas of the release and reads their digest back from every worker.',
-  needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
-    'OpsAdministration/Bootstrap',
-  ],
+  needs: [...BUILDS, 'OpsAdministration/Bootstrap'],
   parameters: SCHEMA_PARAMETERS,
   target: () => 'embedded',
   units: {

@@ -3,6 +3,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { DEPLOY_PARAMETERS } from '../engine/parameters.ts';
+import { BUILDS } from '../engine/release.ts';
 import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/Secor. */
@@ -11,15 +12,7 @@ export const secor: Operation = {
   name: 'Secor',
   title: 'Deploy the archiver',
   does: 'Deploys the archiver and sees records reach an object, whole and once.',
-  needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
-    'Provision/AnalyticsSecor',
-    'Deploy/KafkaSetup',
-  ],
+  needs: [...BUILDS, 'Provision/AnalyticsSecor', 'Deploy/KafkaSetup'],
   parameters: DEPLOY_PARAMETERS,
   target: () => 'embedded',
   units: {

@@ -6,7 +6,7 @@ import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
 import { YARN_PARAMETERS } from '../engine/parameters.ts';
-import { artifactNamed } from '../engine/release.ts';
+import { artifactNamed, BUILDS } from '../engine/release.ts';
 import type { Trial } from '../engine/site.ts';
 
 /** Deploy/<env>/DataPipeline/Yarn. */
@@ -16,11 +16,7 @@ export const deployYarn: Operation = {
   title: 'Deploy the stream jobs',
   does: 'Deploys the stream jobs of the release and sees events pass all of them once, and copies dropped.',
   needs: [
-    'Build/Analytics',
-    'Build/ApiModule',
-    'Build/DataPipeline',
-    'Build/ETLJobs',
-    'Build/Secor',
+    ...BUILDS,
     'Provision/Yarn',
     'Provision/Redis',
     'Deploy/CassandraDbUpdate',

@@ -138,6 +138,7 @@ function unsupportedUnit(operation: Operation, path: string, target: OperationTa
     standIn: null,
   };
 }
+
 function stateOf(look: Look, missing: readonly string[], unfinished: UnfinishedMark | null): OperationState {
   if (unfinished !== null) return 'failed';
   if (look.steps.length > 0) return look.exists ? 'drifted' : 'absent';

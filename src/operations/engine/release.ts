@@ -1,6 +1,9 @@
 /** The five artifacts of the original's Build folder; every file of a release belongs to exactly one. */
 export const ARTIFACTS = ['Analytics', 'ApiModule', 'DataPipeline', 'ETLJobs', 'Secor'] as const;
 
+/** Ids of the operations that seal them: a release that misses one is a draft, and nothing of it is deployed. */
+export const BUILDS: readonly string[] = ARTIFACTS.map(name => `Build/${name}`);
+
 /** Name of an artifact: the last part of its Build operation's path. */
 export type ArtifactName = (typeof ARTIFACTS)[number];
 

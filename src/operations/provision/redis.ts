@@ -41,7 +41,7 @@ const MAJOR_MIN = 7;
  */
 const RIGHTS = '~* -@all +@read +@write +@connection +@transaction -@dangerous +eval +evalsha +info';
 
-/** Redis on a host: Debian's 7.0, loopback, an ACL user of its own, append-only file synced each second. */
+/** Redis on a host: Debian's 7.0, loopback, an ACL user of its own, append-only file synced with each write. */
 export async function redisServer({ host, place, config }: ServerContext): Promise<Server> {
   const folder = join(place.root, 'servers', NAME);
   const port = place.ports.portOf('redis');

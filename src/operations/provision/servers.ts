@@ -48,8 +48,7 @@ const KINDS: readonly ServerKind[] = [
   {
     name: 'zookeeper',
     isWanted: config => zookeeperTarget(config) === 'host',
-    // Kafka 3.9 comes with the jars of a ZooKeeper of its time.
-    make: context => zookeeperServer(context, '3.8.4'),
+    make: zookeeperServer,
   },
   { name: 'kafka', isWanted: config => kafkaTarget(config) === 'host', make: kafkaServer },
 ];

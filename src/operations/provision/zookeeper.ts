@@ -11,11 +11,9 @@ import { pause } from './pause.ts';
 import { untilAnswered } from './ready.ts';
 import { READY_MS_MAX, type Server, type ServerContext } from './server.ts';
 import { processPart, type ServerProcess } from './server-process.ts';
-import zookeeper39 from './zookeeper-3.9.4.lock.json' with { type: 'json' };
 
-/** 3.8.4 comes with the jars of Kafka 3.9, 3.9.4 with its own. */
-export type ZookeeperVersion = '3.8.4' | '3.9.4';
-
+/** Comes with the jars of Kafka 3.9. */
+const VERSION = '3.8.4';
 const NAME = 'zookeeper';
 const ANSWER_MS_MAX = 5_000;
 
@@ -23,11 +21,9 @@ const ANSWER_MS_MAX = 5_000;
  * One ZooKeeper on a host, loopback: it asks nobody for a password, so it listens nowhere else. What may ask it
  * for its state without a session is listed in its configuration.
  */
-export async function zookeeperServer(context: ServerContext, version: ZookeeperVersion): Promise<Server> {
-  const { place } = context;
+export async function zookeeperServer({ place }: ServerContext): Promise<Server> {
   const folder = join(place.root, 'servers', NAME);
   const port = place.ports.portOf('zookeeper');
-  const jars = version === '3.8.4' ? kafka39 : zookeeper39;
   const { settings, logging } = filesOf(folder, port);
   const ownLogFile = join(folder, 'zookeeper.log');
   const process: ServerProcess = {
@@ -43,7 +39,7 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
         `-Dlog4j.configuration=file:${logging.path}`,
         `-D${LOG_FILE_PROPERTY}=${ownLogFile}`,
         '-cp',
-        join(jarFolder(place.cache, jars), '*'),
+        join(jarFolder(place.cache, kafka39), '*'),
         'org.apache.zookeeper.server.quorum.QuorumPeerMain',
         settings.path,
       ],
@@ -59,15 +55,15 @@ export async function zookeeperServer(context: ServerContext, version: Zookeeper
   const verify = (host: Host, msMax = READY_MS_MAX, signal?: AbortSignal) =>
     untilAnswered(host, { processes: [NAME], deadlineMs: msMax, ...(signal && { signal }) }, async () => {
       const found = await serverVersion(host, port);
-      if (found !== version)
-        throw new MillraceError('ERR_NOT_READY', `ZooKeeper ${found} answers, not ${version}`);
-      return `ZooKeeper ${version} on 127.0.0.1:${port}`;
+      if (found !== VERSION)
+        throw new MillraceError('ERR_NOT_READY', `ZooKeeper ${found} answers, not ${VERSION}`);
+      return `ZooKeeper ${VERSION} on 127.0.0.1:${port}`;
     });
   return {
     name: NAME,
     parts: [
       javaPart([NAME]),
-      jarsPart(place.cache, jars),
+      jarsPart(place.cache, kafka39),
       folderPart('folder', join(folder, 'data'), { mode: 0o700 }),
       filePart(settings),
       filePart(logging),
