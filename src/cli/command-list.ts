@@ -1,3 +1,4 @@
+import { READABLE_RELATIONS } from '../core/relations.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { OPERATION_COMMANDS } from './operation-commands.ts';
 import { SCHEMA_COMMANDS } from './schema-commands.ts';
@@ -41,7 +42,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     path: 'down',
     args: '[path...]',
-    does: 'stop the serving process after it has drained, or what runs apart from it below a path',
+    does: 'stop the serving process after it has drained, then the servers on this machine: all, or those below a path',
     examples: ['millrace down', 'millrace down --env local'],
     load: async () => (await import('./commands/down.ts')).down,
   },
@@ -87,7 +88,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     path: 'query',
     args: '<sql>',
-    does: 'read-only SQL over the relations events, failed, duplicates, summaries and audit; "-" reads it',
+    does: `read-only SQL over the relations ${READABLE_RELATIONS.join(', ')}; "-" reads it`,
     examples: [
       'millrace query "SELECT eid, count(*) AS events FROM events GROUP BY eid ORDER BY events DESC"',
       'millrace query --json - < report.sql',

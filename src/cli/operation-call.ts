@@ -1,6 +1,5 @@
-import { readdirSync } from 'node:fs';
 import type { Settings } from '../config/environment.ts';
-import { loadConfig } from '../config/load.ts';
+import { listEnvironments, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/options.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { MillraceError } from '../core/errors.ts';
@@ -29,7 +28,7 @@ export function operationCall(call: Call, typed: readonly string[]): OperationCa
   const { environment: fallback, environmentsDirectory } = call.settings;
   const scope = {
     operations: OPERATIONS,
-    environments: environmentNames(environmentsDirectory),
+    environments: listEnvironments(environmentsDirectory),
     environment: fallback,
   };
   const resolved = typed.map(text => resolvePath(text, scope));
@@ -56,7 +55,7 @@ export function operationCall(call: Call, typed: readonly string[]): OperationCa
   };
 }
 
-/** Flags of the original's parameters that mean nothing on this machine yet are refused, never passed over. */
+/** Flags of the original's parameters that this version does nothing by are refused, never passed over. */
 function refuseUnsupported(call: Call): void {
   const refuse = (flag: string, why: string): never => {
     throw new MillraceError('ERR_OPERATION_TARGET', `${flag}: ${why}`);
@@ -64,7 +63,7 @@ function refuseUnsupported(call: Call): void {
   if (call.text('releaseTag') !== undefined)
     refuse('--release-tag', 'this release seals the files that run; it builds no other ref');
   if (call.text('release') !== undefined)
-    refuse('--release', 'on target embedded the release that runs is the one that is deployed');
+    refuse('--release', 'the release that runs is the one that is deployed');
   if (call.text('schemas') !== undefined) refuse('--schemas', 'schemas are part of the release that runs');
   for (const flag of ['role', 'host']) {
     if (call.text(flag) !== undefined) refuse(`--${flag}`, 'this release acts on this machine alone');
@@ -85,10 +84,4 @@ function jobNames(typed: readonly string[]): readonly string[] {
     throw new MillraceError('ERR_JOB_UNKNOWN', `there is no job ${job}${didYouMean(job, JOB_NAMES)}`);
   }
   return typed;
-}
-
-function environmentNames(directory: string): readonly string[] {
-  return readdirSync(directory)
-    .filter(name => name.endsWith('.yaml') && name !== 'base.yaml')
-    .map(name => name.slice(0, -'.yaml'.length));
 }

@@ -1,13 +1,13 @@
 import type { CommandSpec } from './command-spec.ts';
 
-/** Flags that stand for parameters of the original's jobs. */
+/** Flags that stand for parameters of the original's jobs; what this version does not do by them is refused. */
 const RUN_OPTIONS = [
   ['--job <name...>', 'of Deploy/Yarn: only this stream job; may be repeated'],
-  ['--release <id>', 'of Deploy: the release to deploy'],
-  ['--release-tag <ref>', 'of Build: the git ref to build'],
-  ['--schemas <ref>', 'of SamzaTelemetrySchemas: the schemas to publish'],
-  ['--role <role>', 'only hosts of this role'],
-  ['--host <host>', 'only this host'],
+  ['--release <id>', 'of Deploy; not in this version: the release that runs is deployed'],
+  ['--release-tag <ref>', 'of Build; not in this version: the files that run are sealed'],
+  ['--schemas <ref>', 'of SamzaTelemetrySchemas; not in this version: they are part of the release'],
+  ['--role <role>', 'not in this version: operations act from this machine alone'],
+  ['--host <host>', 'not in this version: operations act from this machine alone'],
 ] as const;
 
 const CONFIRM_OPTION = ['--confirm <name>', 'name of the environment, where it is protected'] as const;

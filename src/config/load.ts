@@ -127,7 +127,7 @@ function fileEntries({
 }
 
 /** Names of the environments that have a file in the folder, sorted; empty where the folder cannot be read. */
-function listEnvironments(directory: string): readonly string[] {
+export function listEnvironments(directory: string): readonly string[] {
   let names: readonly string[] = [];
   try {
     names = readdirSync(directory);

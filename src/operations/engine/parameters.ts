@@ -1,9 +1,12 @@
 import type { ParameterMapping } from '../../core/operation-documents.ts';
 
-const RELEASE_TAG = { flag: '--release-tag', because: 'the git ref that is built' };
+const RELEASE_TAG = {
+  flag: '--release-tag',
+  because: 'the files that run are sealed; this version builds no other ref',
+};
 const RELEASE = {
   flag: '--release',
-  because: 'one release holds all artifacts, named by version and digest',
+  because: 'one release holds all artifacts; the one that runs is deployed, this version takes no other',
 };
 const INVENTORY = {
   original: 'private_branch',
@@ -15,7 +18,10 @@ const PUBLIC_REF = {
   flag: '--release-tag',
   because: 'operations and program are one release',
 };
-const HOSTS = { flag: '--role, --host', because: 'hosts are named by the role they have in the environment' };
+const HOSTS = {
+  flag: '--role, --host',
+  because: 'operations act from this machine; this version takes no other',
+};
 
 /** Parameters of every job of the original's Build folder. */
 export const BUILD_PARAMETERS: readonly ParameterMapping[] = [
@@ -69,6 +75,10 @@ export const YARN_PARAMETERS: readonly ParameterMapping[] = [
 
 /** Of Deploy/SamzaTelemetrySchemas. */
 export const SCHEMA_PARAMETERS: readonly ParameterMapping[] = [
-  { original: 'schema_repo_version', flag: '--schemas', because: 'schemas are part of the release' },
+  {
+    original: 'schema_repo_version',
+    flag: '--schemas',
+    because: 'schemas are part of the release; this version takes no others',
+  },
   ...DEPLOY_PARAMETERS,
 ];
