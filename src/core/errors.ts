@@ -298,10 +298,6 @@ export const ERRORS = {
     'an archive object of that name holds something else',
     'Move the object aside and run: millrace archive flush',
   ),
-
-  ...OPERATION_ERRORS,
-
-  // The operator's fault.
   ERR_OWNED: row(
     'unavailable',
     503,
@@ -309,6 +305,10 @@ export const ERRORS = {
     'Stop it, or use another --data.',
   ),
   ERR_PORT_TAKEN: row('unavailable', 503, 'the port is in use', 'Pass another one: --port N'),
+
+  ...OPERATION_ERRORS,
+
+  // The operator's fault.
   ERR_CONFIG_INVALID: row('misuse', 400, 'the configuration is not valid', 'Correct the key that is named.'),
   ERR_DATA_FORMAT: row(
     'misuse',
