@@ -10,6 +10,7 @@ import { bareTopic, fullTopic, topicKind } from '../core/topics.ts';
 import { conservationRows, edgeRows, topicDocuments } from '../observability/conservation.ts';
 import { parseObject } from '../runtime/decode.ts';
 import type { Pipeline } from './compose.ts';
+import { jobDocuments } from './compose-jobs.ts';
 import { openReadTables } from './compose-tables.ts';
 import { componentDocuments, ledgerOf, workerDocuments } from './status.ts';
 import { vitalsOf } from './vitals.ts';
@@ -39,14 +40,7 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
   const { reader, queries } = await openReadTables({ ...pipeline, environment });
   return {
     status: () => statusOf(pipeline, options, reader),
-    jobs: () =>
-      jobs.map(({ name, replaces, does, inputs, outputs }) => ({
-        job: name,
-        replaces,
-        does,
-        inputs,
-        outputs,
-      })),
+    jobs: () => jobDocuments(jobs),
     schemas: options.schemas,
     topics: async () => ({ topics: topicDocuments(ledgerOf(pipeline, environment, await log.describe())) }),
     tail: (topic, range) => tail(pipeline, { topic, environment, ...range }),

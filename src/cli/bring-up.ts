@@ -1,7 +1,7 @@
 import type { Settings } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import type { ComponentDocument } from '../core/documents.ts';
-import { ERRORS, type ErrorDocument, MillraceError } from '../core/errors.ts';
+import { type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
 import { armFailpoint } from '../observability/failpoint.ts';
 import type { Release } from '../operations/engine/release.ts';
@@ -9,9 +9,11 @@ import { MARKS_REMEDY, strangeMarks } from './check-stores.ts';
 import { everything, openOperations } from './compose-operations.ts';
 import { refuseServed } from './compose-owner.ts';
 import { runningServers, stopEnvironmentServers } from './compose-servers.ts';
+import { isErrorCode } from './error-code.ts';
 import { formatCounted } from './format.ts';
 import { keepServers } from './keep-servers.ts';
 import { refuseTakenPort, refuseUnready } from './preflight.ts';
+import { runEventText } from './run-event-text.ts';
 
 /** What is brought up. */
 export interface BringUpSettings {
@@ -55,7 +57,7 @@ export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
   try {
     const release = await runAll(options);
     const hasServers = (await noteStarted()).size > 0;
-    const emit = (event: RunEvent) => printEvent(event, options.print);
+    const emit = (event: RunEvent) => options.print(runEventText(event));
     const keeper = hasServers ? keepServers({ settings, config: withoutTrial(config), emit }) : undefined;
     return {
       release,
@@ -82,7 +84,7 @@ async function warnOfStrangeMarks({ settings, config, print }: BringUpSettings):
 async function runAll({ settings, config, print, signal }: BringUpSettings): Promise<Release> {
   // Only those of operations: others are for the process that serves, and count from when it begins.
   if (/^(operations|receipts)\./.test(config['debug.failpoint'])) armFailpoint(config['debug.failpoint']);
-  const emit = (event: RunEvent) => printEvent(event, print);
+  const emit = (event: RunEvent) => print(runEventText(event));
   const opened = await openOperations({ settings, config: withoutTrial(config), signal, emit });
   const request = everything(config);
   const plan = await opened.plan(request);
@@ -100,13 +102,6 @@ function withoutTrial(config: Config): Config {
   return { ...config, 'operations.trial': false, 'operations.watchMs': 0 };
 }
 
-function printEvent({ phase, operation, message }: RunEvent, print: (line: string) => void): void {
-  const isOfStep = phase === 'plan' || phase === 'apply';
-  print(
-    `${phase === 'progress' ? '        ' : phase.padEnd(8)}${isOfStep ? `${operation}: ${message}` : message}`,
-  );
-}
-
 function errorOf({ code, why, remedy }: ErrorDocument): MillraceError {
-  return new MillraceError(Object.hasOwn(ERRORS, code) ? code : 'ERR_INTERNAL', why, { remedy });
+  return new MillraceError(isErrorCode(code) ? code : 'ERR_INTERNAL', why, { remedy });
 }

@@ -10,6 +10,7 @@ import { TABLES_GROUP } from '../runtime/tables/tables-sink.ts';
 import type { ChainCalls } from './chain-worker.ts';
 import { openWrittenTables } from './compose-tables.ts';
 import { declaredTopics } from './declared-topics.ts';
+import { logLimitsOf } from './log-limits.ts';
 import type { PartsSettings, PipelineParts } from './pipeline-parts.ts';
 import type { SinksCalls } from './sinks-worker.ts';
 import { startThread } from './thread.ts';
@@ -20,12 +21,7 @@ export async function openEmbeddedParts(settings: PartsSettings): Promise<Pipeli
   const log = await openEmbeddedLog({
     directory: paths.log,
     topics: declaredTopics(config, environment),
-    segmentBytes: config['log.segmentBytes'],
-    retentionMs: config['log.retentionMs'],
-    retentionBytes: config['log.retentionBytes'],
-    behindBytesMax: config['log.behindBytesMax'],
-    freeBytesMin: config['log.freeBytesMin'],
-    queueBytesMax: config['log.queueBytesMax'],
+    ...logLimitsOf(config),
     groups: groupsOf(config),
     logger,
   });

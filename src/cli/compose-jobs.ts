@@ -1,6 +1,7 @@
 import { createMemoryState } from '../adapters/state/memory-state.ts';
 import { SCHEMAS_DIRECTORY } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
+import type { JobDocument } from '../core/documents.ts';
 import type { Job, SchemaRegistry } from '../core/job.ts';
 import type { StateStore } from '../core/ports.ts';
 import { createJobs } from '../jobs/index.ts';
@@ -51,6 +52,17 @@ export function jobsWith(config: Config, schemas: SchemaRegistry): readonly Job[
     uuid: uuidOf,
     byteLength: text => Buffer.byteLength(text, 'utf8'),
   });
+}
+
+/** The jobs as `job list` and `GET /v1/jobs` tell of them. Topics without the environment's prefix. */
+export function jobDocuments(jobs: readonly Job[]): readonly JobDocument[] {
+  return jobs.map(({ name, replaces, does, inputs, outputs }) => ({
+    job: name,
+    replaces,
+    does,
+    inputs,
+    outputs,
+  }));
 }
 
 /** First sightings of a trial run: in memory, gone with it. */

@@ -41,14 +41,12 @@ export interface OperationsSettings {
 export interface OpenOperations {
   readonly scope: Scope;
   readonly receipts: ReceiptLog;
-  readonly configDigest: string;
   plan(request: Request): Promise<Plan>;
   document(plan: Plan): PlanDocument;
   /** With `saved`: refuses with ERR_PLAN_STALE where that is not what would be done now. */
   run(request: Request, saved?: PlanDocument): Promise<RunSummary & { readonly error: ErrorDocument | null }>;
   /** Does work that needs the lock of operations; throws ERR_OWNED, naming who runs them now. */
   locked<T>(work: (deps: RunDeps) => Promise<T>): Promise<T>;
-  close(): Promise<void>;
 }
 
 /** A request for every operation that this release can do under a configuration. */
@@ -88,7 +86,6 @@ export async function openOperations(options: OperationsSettings): Promise<OpenO
   return {
     scope,
     receipts,
-    configDigest: deps.configDigest,
     plan,
     document,
     locked,
@@ -98,7 +95,6 @@ export async function openOperations(options: OperationsSettings): Promise<OpenO
         if (saved !== undefined) refuseStale(saved, document(made));
         return runPlan(made, deps);
       }),
-    close: () => site.close(),
   };
 }
 

@@ -20,6 +20,7 @@ import { createLogger } from '../observability/logger.ts';
 import { expectThat } from '../operations/engine/expect.ts';
 import type { Component, SitePaths } from '../operations/engine/site.ts';
 import { declaredTopics } from './declared-topics.ts';
+import { logLimitsOf } from './log-limits.ts';
 
 /** What components are tried with. */
 export interface ProbeContext {
@@ -56,12 +57,7 @@ export async function withLog<T>(
     const log = await openEmbeddedLog({
       directory: paths.log,
       topics,
-      segmentBytes: config['log.segmentBytes'],
-      retentionMs: config['log.retentionMs'],
-      retentionBytes: config['log.retentionBytes'],
-      behindBytesMax: config['log.behindBytesMax'],
-      freeBytesMin: config['log.freeBytesMin'],
-      queueBytesMax: config['log.queueBytesMax'],
+      ...logLimitsOf(config),
       logger: createLogger(config['observability.logLevel'], `${environment} operations`),
     });
     try {

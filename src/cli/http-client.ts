@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { environmentFolder, type Settings } from '../config/environment.ts';
 import { checkEnvironmentFile, checkSets } from '../config/load.ts';
-import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
+import { MillraceError } from '../core/errors.ts';
 import { isObject, textOf } from '../core/event.ts';
+import { isErrorCode } from './error-code.ts';
 
 /** Where a server listens and the token it asks for. */
 export interface Server {
@@ -120,10 +121,6 @@ function refusalOf(server: Server, status: number, text: string): MillraceError 
       remedy: 'Check the address, and that both are the same version: millrace version',
     },
   );
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERRORS, code);
 }
 
 function checkUrl(text: string): string {

@@ -1,18 +1,17 @@
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import type { Config } from '../config/options.ts';
 import { MillraceError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/event.ts';
-import { DATASETS, type Dataset, type Job, rowKeyOf } from '../core/job.ts';
+import { DATASETS, type Job, rowKeyOf } from '../core/job.ts';
 import type { Cache } from '../core/ports.ts';
 import type { LogRecord } from '../core/record.ts';
 import { readPlanned, runRecords } from '../runtime/batch.ts';
 import type { ChainOutput } from '../runtime/chain.ts';
 import { jsonOf } from '../runtime/encode.ts';
 import { composeJobs, composeTrialState } from './compose-jobs.ts';
+import { groupLines, readLines } from './read-lines.ts';
 
-const LINES_PER_BATCH = 200;
+/** One batch of the jobs. */
+const BATCH_LIMIT = { linesMax: 200, bytesMax: 64 * 1024 * 1024 };
 
 /** What `job try` takes. */
 export interface TryOptions {
@@ -90,37 +89,17 @@ function chooseJobs(jobs: readonly Job[], names: readonly string[]): readonly Jo
 
 async function* readRecords(options: TryOptions, first: Job): AsyncGenerator<readonly LogRecord[]> {
   const topic = `${options.environment}.${first.inputs[0]!}`;
-  const input = options.input === '-' ? process.stdin : createReadStream(options.input);
-  let batch: LogRecord[] = [];
-  let line = 0;
-  try {
-    for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      line += 1;
-      if (text.trim() === '') continue;
-      const value = Buffer.from(text, 'utf8');
-      batch.push({
-        topic,
-        partition: 0,
-        offset: line - 1,
-        key: null,
-        timeMs: options.nowMs,
-        headers: {},
-        value,
-      });
-      if (batch.length === LINES_PER_BATCH) {
-        yield batch;
-        batch = [];
-      }
-    }
-  } catch (error) {
-    throw unreadable(options.input, error);
+  for await (const group of groupLines(readLines(options.input), BATCH_LIMIT)) {
+    yield group.map(({ line, bytes: value }) => ({
+      topic,
+      partition: 0,
+      offset: line - 1,
+      key: null,
+      timeMs: options.nowMs,
+      headers: {},
+      value,
+    }));
   }
-  if (batch.length > 0) yield batch;
-}
-
-function unreadable(path: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error;
-  return new MillraceError('ERR_FILE_UNREADABLE', `${path}: ${error.message}`, { cause: error });
 }
 
 function createTotals(jobs: readonly Job[]) {
@@ -159,7 +138,7 @@ function add(counts: Record<string, number>, name: string, delta: number): void 
   counts[name] = (counts[name] ?? 0) + delta;
 }
 
-async function loadCache(files: Readonly<Record<string, string>>): Promise<Cache> {
+async function loadCache(files: Readonly<Record<string, string>>): Promise<Pick<Cache, 'get'>> {
   const rows = new Map<string, JsonObject>();
   for (const [name, path] of Object.entries(files)) {
     const dataset = DATASETS.find(known => known === name);
@@ -168,37 +147,18 @@ async function loadCache(files: Readonly<Record<string, string>>): Promise<Cache
         remedy: `Name one of: ${DATASETS.join(', ')}.`,
       });
     }
-    for (const { key, value } of await readRows(path)) {
+    for await (const { line, bytes } of readLines(path)) {
+      const { key, value } = parseRow(bytes, `${path}:${line}`);
       rows.set(`${dataset}\0${rowKeyOf(dataset, key)}`, value);
     }
   }
-  return {
-    get: async keys => keys.map(({ dataset, key }) => rows.get(`${dataset}\0${key}`)),
-    put: async (dataset: Dataset, added) => {
-      for (const { key, value } of added) rows.set(`${dataset}\0${key}`, value);
-    },
-    close: async () => {},
-  };
+  return { get: async keys => keys.map(({ dataset, key }) => rows.get(`${dataset}\0${key}`)) };
 }
 
-async function readRows(path: string): Promise<readonly { key: string; value: JsonObject }[]> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  return text
-    .split('\n')
-    .map((line, i) => ({ line, number: i + 1 }))
-    .filter(({ line }) => line.trim() !== '')
-    .map(({ line, number }) => parseRow(line, `${path}:${number}`));
-}
-
-function parseRow(line: string, place: string): { key: string; value: JsonObject } {
+function parseRow(bytes: Buffer, place: string): { key: string; value: JsonObject } {
   let row: unknown;
   try {
-    row = JSON.parse(line);
+    row = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     throw new MillraceError('ERR_FILE_UNREADABLE', `${place} is not JSON`, { cause: error });
   }

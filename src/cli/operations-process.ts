@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Settings } from '../config/environment.ts';
-import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
+import { MillraceError } from '../core/errors.ts';
 import { isObject, textOf } from '../core/event.ts';
 import type { RunVerb } from '../core/operation-documents.ts';
 import { operationPath } from '../operations/engine/operation.ts';
@@ -11,6 +11,7 @@ import { resolvePath } from '../operations/engine/paths.ts';
 import { OPERATIONS } from '../operations/list.ts';
 import { createGate } from '../services/ingest/gate.ts';
 import type { OperationsApi } from '../services/query/operations-api.ts';
+import { isErrorCode } from './error-code.ts';
 import { keepRunLines, type RunLines } from './run-lines.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
@@ -183,6 +184,6 @@ function throwError(document: object): void {
   if (!isObject(error)) return;
   const code = textOf(error['code']) ?? 'ERR_INTERNAL';
   const remedy = textOf(error['remedy']);
-  const known: ErrorCode = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'ERR_INTERNAL';
+  const known = isErrorCode(code) ? code : 'ERR_INTERNAL';
   throw new MillraceError(known, textOf(error['why']) ?? '', remedy === undefined ? {} : { remedy });
 }

@@ -54,6 +54,9 @@ export interface GroupLimit {
   readonly bytesMax: number;
 }
 
+/** What one request of lines takes to the server: far less than it refuses, often enough to show progress. */
+export const REQUEST_LIMIT: GroupLimit = { linesMax: 5000, bytesMax: 4 * 1024 * 1024 };
+
 /** Gathers lines into groups that stay within the limit (a line end is counted for each); none is empty. */
 export async function* groupLines(
   lines: AsyncIterable<Line>,

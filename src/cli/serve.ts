@@ -19,6 +19,7 @@ import { openSchemaDesk } from './compose-schemas.ts';
 import { buildConsole } from './console-build.ts';
 import { announce, operatorToken, withdraw } from './data-directory.ts';
 import { sendSamples } from './send-sample.ts';
+import { stopSignal } from './stop-signal.ts';
 
 /** What `up` passes on. */
 export interface ServeSettings {
@@ -29,8 +30,6 @@ export interface ServeSettings {
   readonly release?: { readonly id: string; readonly digest: string; readonly schemasDigest: string };
   /** Answers the routes of operations; absent, they answer 404. */
   readonly operations?: OperationsApi;
-  /** Instead of `http.port`. */
-  readonly port?: number;
   readonly print: (line: string) => void;
   /** Servers on this machine that `status` tells of beside the stores. */
   readonly servers?: () => readonly ComponentDocument[];
@@ -41,12 +40,10 @@ export interface ServeSettings {
  * part cannot come up, or fails for good while serving: what was not committed is processed by the next run.
  */
 export async function serve(settings: ServeSettings): Promise<void> {
-  const { environment, print } = settings;
+  const { config, environment, print } = settings;
   const startedAtMs = performance.now();
-  const config =
-    settings.port === undefined ? settings.config : { ...settings.config, 'http.port': settings.port };
   // Before anything is opened, so that a signal during the start is not lost.
-  const { signal } = signalled();
+  const signal = stopSignal();
   armFailpoint(config['debug.failpoint']);
   const tokens = config['ingest.tokens'].map(reference => resolveSecret(reference));
   const building = buildConsole(print);
@@ -162,13 +159,6 @@ async function appendBatch({ log }: Pipeline, topic: string, record: StampedReco
   const draft = draftOn(log);
   draft.writer(topic, partition).add(record, record.value);
   await draft.commit({});
-}
-
-/** Aborted by the first SIGTERM or SIGINT. */
-function signalled(): AbortController {
-  const stopping = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stopping.abort());
-  return stopping;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import { ERRORS, type ErrorCode, MillraceError } from '../core/errors.ts';
+import { MillraceError } from '../core/errors.ts';
+import { isErrorCode } from './error-code.ts';
 import { type CallHandlers, type Calls, connectCalls, threadPort } from './worker-call.ts';
 import type { ThreadSetup } from './worker-setup.ts';
 
@@ -59,7 +60,7 @@ export async function startThread<H extends CallHandlers>(setup: ThreadSetup): P
 /** An error of the product loses its class between threads, and keeps its members. */
 function withClass(error: Error): Error {
   if (!('code' in error && 'why' in error && 'remedy' in error)) return error;
-  if (!Object.hasOwn(ERRORS, String(error.code))) return error;
-  const remedy = String(error.remedy);
-  return new MillraceError(error.code as ErrorCode, String(error.why), { cause: error, remedy });
+  const code = String(error.code);
+  if (!isErrorCode(code)) return error;
+  return new MillraceError(code, String(error.why), { cause: error, remedy: String(error.remedy) });
 }

@@ -5,7 +5,7 @@ import { DATASETS } from '../../core/job.ts';
 import type { Call } from '../call.ts';
 import { formatCount, formatCounted } from '../format.ts';
 import { askDocument, findServer } from '../http-client.ts';
-import { groupLines, joinLines, type Line, readLines } from '../read-lines.ts';
+import { groupLines, joinLines, type Line, REQUEST_LIMIT, readLines } from '../read-lines.ts';
 
 /** `cache load DATASET FILE`: resolves when the jobs see the rows. A bad line ends it, named. */
 export async function loadCache(call: Call): Promise<undefined> {
@@ -13,7 +13,7 @@ export async function loadCache(call: Call): Promise<undefined> {
   const file = call.arg(1);
   const server = findServer(call.settings);
   let loaded = 0;
-  for await (const group of groupLines(readLines(file), { linesMax: 5000, bytesMax: 4 * 1024 * 1024 })) {
+  for await (const group of groupLines(readLines(file), REQUEST_LIMIT)) {
     for (const line of group) checkRow(line, file, loaded);
     const document = await askDocument<{ loaded: number }>(server, {
       method: 'POST',

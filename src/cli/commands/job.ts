@@ -3,12 +3,12 @@ import { didYouMean } from '../../config/suggest.ts';
 import type { JobDocument } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
-import { composeJobs } from '../compose-jobs.ts';
+import { describeJobs, jobDocuments } from '../compose-jobs.ts';
 import { formatPairs, formatTable } from '../format.ts';
 
 /** `job list`: needs no server. Topics without the environment's prefix. */
 export async function listJobs(call: Call): Promise<undefined> {
-  const jobs = await describeAll(call);
+  const jobs = describeAll(call);
   call.output.document({ jobs }, () =>
     formatTable(
       [{ title: 'JOB' }, { title: 'REPLACES' }, { title: 'DOES' }],
@@ -20,7 +20,7 @@ export async function listJobs(call: Call): Promise<undefined> {
 /** `job describe JOB`. */
 export async function describeJob(call: Call): Promise<undefined> {
   const name = call.arg(0);
-  const jobs = await describeAll(call);
+  const jobs = describeAll(call);
   const job = jobs.find(candidate => candidate.job === name);
   if (job === undefined) {
     const known = jobs.map(candidate => candidate.job);
@@ -37,13 +37,6 @@ export async function describeJob(call: Call): Promise<undefined> {
   );
 }
 
-async function describeAll(call: Call): Promise<readonly JobDocument[]> {
-  const jobs = await composeJobs(loadConfig(call.settings).config);
-  return jobs.map(({ name, replaces, does, inputs, outputs }) => ({
-    job: name,
-    replaces,
-    does,
-    inputs,
-    outputs,
-  }));
+function describeAll(call: Call): readonly JobDocument[] {
+  return jobDocuments(describeJobs(loadConfig(call.settings).config));
 }

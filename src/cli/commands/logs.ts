@@ -8,6 +8,7 @@ import { sitePaths } from '../compose-site.ts';
 import { formatTime } from '../format.ts';
 import { operationCall } from '../operation-call.ts';
 import { logFiles, readRunLog } from '../run-log.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 const LOOK_MS = 200;
 const CHUNK_BYTES = 64 * 1024;
@@ -18,10 +19,8 @@ const CHUNK_BYTES = 64 * 1024;
  */
 export async function logs(call: Call): Promise<undefined> {
   const name = call.arg(0);
-  const stopped = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
-  if (name === 'up') return tailFile(call, stopped.signal);
-  return tailOperations(call, stopped.signal);
+  const stopped = stopSignal();
+  return name === 'up' ? tailFile(call, stopped) : tailOperations(call, stopped);
 }
 
 async function tailFile(call: Call, signal: AbortSignal): Promise<undefined> {

@@ -19,7 +19,7 @@ export async function plan(call: Call): Promise<number> {
 }
 
 /** A plan for a person. */
-export function planText({ plan: planned, changes, environment }: PlanDocument): string {
+function planText({ plan: planned, changes, environment }: PlanDocument): string {
   const lines = planned.flatMap(({ operation, changes: own }) => [
     operation,
     ...own.map(change => `  ${change.step}: ${changeText(change)}`),

@@ -8,8 +8,9 @@ import { refuseUnconfirmed } from '../confirm.ts';
 import { detachedFlags, startDetached } from '../detach.ts';
 import { readServing } from '../http-client.ts';
 import { type OperationCall, operationCall } from '../operation-call.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { stopServing } from './down.ts';
-import { cancelledBySignal, finish, tell } from './run.ts';
+import { finish, tell } from './run.ts';
 
 /**
  * `restart PATH`: a server on this machine is stopped, started and verified, with a receipt, whether the environment is
@@ -45,7 +46,7 @@ async function restartServers(call: Call, called: OperationCall): Promise<number
   const opened = await openOperations({
     ...called,
     as: call.text('as'),
-    signal: cancelledBySignal(),
+    signal: stopSignal(),
     emit: event => tell(output, event),
   });
   const isRolling = call.flag('rolling');

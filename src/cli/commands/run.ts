@@ -8,7 +8,9 @@ import { formatCounted } from '../format.ts';
 import { type OperationCall, operationCall } from '../operation-call.ts';
 import type { Output } from '../output.ts';
 import { refuseUnready } from '../preflight.ts';
+import { runEventText } from '../run-event-text.ts';
 import { savedPlan } from '../saved-plan.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 /**
  * `run PATH…|FILE`: applies and verifies; exit 1 where something failed. With `--json` a line for each event, then
@@ -28,7 +30,7 @@ export async function run(call: Call): Promise<number> {
   const opened = await openOperations({
     ...called,
     as: call.text('as'),
-    signal: cancelledBySignal(),
+    signal: stopSignal(),
     emit: event => tell(output, event),
   });
   await refuseUnready(called.settings, called.config);
@@ -48,28 +50,9 @@ function savedCall(call: Call, saved: PlanDocument | undefined): OperationCall {
   });
 }
 
-/** Aborted by the first SIGINT or SIGTERM: what is done ends at the next boundary of a step. */
-export function cancelledBySignal(): AbortSignal {
-  const cancelled = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cancelled.abort());
-  return cancelled.signal;
-}
-
 /** One line an event, for a person on standard output, for a script as JSON. */
 export function tell(output: Output, event: RunEvent): void {
-  output.document(event, () => `${LABELS[event.phase]} ${textOf(event)}\n`);
-}
-
-const LABELS: Readonly<Record<RunEvent['phase'], string>> = {
-  plan: 'plan   ',
-  apply: 'apply  ',
-  progress: '       ',
-  verify: 'verify ',
-  done: 'done   ',
-};
-
-function textOf({ operation, phase, message }: RunEvent): string {
-  return phase === 'plan' || phase === 'apply' ? `${operation}: ${message}` : message;
+  output.document(event, () => `${runEventText(event)}\n`);
 }
 
 /** Tells how a run ended; the exit code. */

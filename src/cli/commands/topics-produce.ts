@@ -2,7 +2,7 @@ import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
 import { formatCount, formatCounted } from '../format.ts';
 import { askDocument, findServer } from '../http-client.ts';
-import { groupLines, joinLines, readLines } from '../read-lines.ts';
+import { groupLines, joinLines, REQUEST_LIMIT, readLines } from '../read-lines.ts';
 
 /** `topics produce TOPIC --input FILE`: groups of lines, each durable before the next is sent. */
 export async function produceTopic(call: Call): Promise<undefined> {
@@ -13,7 +13,7 @@ export async function produceTopic(call: Call): Promise<undefined> {
   const server = findServer(call.settings);
   const path = `/v1/topics/${encodeURIComponent(call.arg(0))}/records`;
   let produced = 0;
-  for await (const group of groupLines(readLines(input), { linesMax: 5000, bytesMax: 4 * 1024 * 1024 })) {
+  for await (const group of groupLines(readLines(input), REQUEST_LIMIT)) {
     const body = joinLines(group);
     const contentType = 'application/x-ndjson';
     const document = await askDocument<{ produced: number }>(server, {

@@ -5,7 +5,8 @@ import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { refuseUnconfirmed } from '../confirm.ts';
 import { operationCall } from '../operation-call.ts';
-import { cancelledBySignal, finish, tell } from './run.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { finish, tell } from './run.ts';
 
 /** `undo PATH`: says what it takes back, then does; refuses what holds data and what the serving process uses. */
 export async function undo(call: Call): Promise<number> {
@@ -19,7 +20,7 @@ export async function undo(call: Call): Promise<number> {
     ...called,
     as: call.text('as'),
     removesData: call.flag('removeData'),
-    signal: cancelledBySignal(),
+    signal: stopSignal(),
     emit: event => tell(output, event),
   });
   if (call.flag('plan')) {

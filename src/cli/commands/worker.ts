@@ -6,6 +6,7 @@ import { JOB_NAMES } from '../../core/job.ts';
 import { armFailpoint } from '../../observability/failpoint.ts';
 import type { Call } from '../call.ts';
 import { reportFailure } from '../output.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 /**
  * `worker`: runs stream jobs of an environment whose log others reach too, until SIGTERM or SIGINT. Exit 1
@@ -28,9 +29,8 @@ export async function worker(call: Call): Promise<undefined> {
   const instance = call.integer('instance', 1, 999) ?? 100;
   const jobs = readJobs(call.text('jobs'));
   armFailpoint(config['debug.failpoint']);
-  const stopping = new AbortController();
-  const stopped = once(stopping.signal, 'abort');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  const stopping = stopSignal();
+  const stopped = once(stopping, 'abort');
   process.on('uncaughtException', error => {
     reportFailure(error, output.json);
     process.exit(exitCodeOf(error));
@@ -39,8 +39,8 @@ export async function worker(call: Call): Promise<undefined> {
   const { startChain } = await import('../chain-worker.ts');
   const { followPublished } = await import('../worker-schemas.ts');
   const setup = await openWorkerSetup(settings, { config, instance, jobs });
-  const chain = await startChain(setup, stopping.signal).catch(error => {
-    if (stopping.signal.aborted) return null;
+  const chain = await startChain(setup, stopping).catch(error => {
+    if (stopping.aborted) return null;
     throw error;
   });
   // Stopped while it joined its groups: it has left them.
