@@ -76,7 +76,6 @@ async function unpack(
 ): Promise<void> {
   const { host, progress } = context;
   const aside = `${folder}.new`;
-  await host.makeFolder(join(cache, 'debian'), { mode: 0o755 });
   await fillCached(context, folder, async () => {
     if ((await host.stat(join(folder, 'packages.json'))) !== undefined) return;
     await host.remove(folder);

@@ -105,7 +105,6 @@ async function load(host: Host, folder: string, remedy: string): Promise<void> {
 async function buildClient(context: StepContext, folder: string): Promise<void> {
   const { host, progress, signal } = context;
   const aside = `${folder}.new`;
-  await host.makeFolder(dirname(folder), { mode: 0o755 });
   await fillCached(context, folder, async () => {
     if ((await host.stat(join(folder, DONE))) !== undefined) return;
     await needHeaders(context);

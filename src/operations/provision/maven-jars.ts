@@ -55,7 +55,6 @@ export function jarsPart(cache: string, lock: JarLock): Part {
 async function download(context: StepContext, folder: string, lock: JarLock): Promise<void> {
   const { host, progress, signal } = context;
   const aside = `${folder}.new`;
-  await host.makeFolder(join(folder, '..'), { mode: 0o755 });
   await fillCached(context, folder, async () => {
     if ((await wrongJars(host, folder, lock)).length === 0) return;
     await host.remove(aside);
