@@ -78,7 +78,9 @@ async function endOf(file: string): Promise<string> {
   const { size } = await handle.stat();
   const start = Math.max(0, size - LOG_BYTES_MAX);
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - start), 0, size - start, start);
-  return buffer.toString('utf8', 0, bytesRead);
+  const text = buffer.toString('utf8', 0, bytesRead);
+  // The rest of a cut line could begin with the rest of a secret, which has no value to be known by.
+  return start === 0 ? text : text.slice(text.indexOf('\n') + 1);
 }
 
 /** The values of all secrets that can be read: those drawn here, and what the configuration refers to. */
