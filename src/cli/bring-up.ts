@@ -58,7 +58,7 @@ export async function bringUp(options: BringUpSettings): Promise<BroughtUp> {
     const release = await runAll(options);
     const hasServers = (await noteStarted()).size > 0;
     const emit = (event: RunEvent) => options.print(runEventText(event));
-    const keeper = hasServers ? keepServers({ settings, config: withoutTrial(config), emit }) : undefined;
+    const keeper = hasServers ? keepServers({ settings, config: provedByServing(config), emit }) : undefined;
     return {
       release,
       servers: () => keeper?.components() ?? [],
@@ -85,7 +85,7 @@ async function runAll({ settings, config, print, signal }: BringUpSettings): Pro
   // Only those of operations: others are for the process that serves, and count from when it begins.
   if (/^(operations|receipts)\./.test(config['debug.failpoint'])) armFailpoint(config['debug.failpoint']);
   const emit = (event: RunEvent) => print(runEventText(event));
-  const opened = await openOperations({ settings, config: withoutTrial(config), signal, emit });
+  const opened = await openOperations({ settings, config: provedByServing(config), signal, emit });
   const request = everything(config);
   const plan = await opened.plan(request);
   if (plan.changes === 0) print(`operations ${request.operations.length} in place`);
@@ -98,7 +98,7 @@ async function runAll({ settings, config, print, signal }: BringUpSettings): Pro
 }
 
 /** What it serves next is the proof, and its keeper looks on: a trial and a watch would only put that off. */
-function withoutTrial(config: Config): Config {
+function provedByServing(config: Config): Config {
   return { ...config, 'operations.trial': false, 'operations.watchMs': 0 };
 }
 

@@ -2,13 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from '../config/environment.ts';
 import type { Config } from '../config/options.ts';
 import type { ComponentDocument } from '../core/documents.ts';
-import { type ErrorDocument, MillraceError } from '../core/errors.ts';
 import type { RunEvent } from '../core/operation-documents.ts';
-import { systemError } from '../core/store-error.ts';
 import { operationPath } from '../operations/engine/operation.ts';
 import { provisionOf } from '../operations/list.ts';
 import { openOperations } from './compose-operations.ts';
 import { type ServerStanding, standingServers, trimServerLogs } from './compose-servers.ts';
+import { errorDocumentOf } from './error-document.ts';
 
 /** Whose servers are kept running. */
 export interface KeepSettings {
@@ -127,7 +126,7 @@ async function startAgain(
   const opened = await openOperations({ settings, config, signal, emit });
   const error = await opened
     .run({ paths: [], operations: operation === undefined ? [] : [operation], only: false })
-    .then(summary => summary.error, documentOf);
+    .then(summary => summary.error, errorDocumentOf);
   // Somebody else's run, which looks at it as well: no start of ours.
   if (error?.code === 'ERR_OWNED') return;
   known.starts += 1;
@@ -173,14 +172,7 @@ function blindComponent(detail: string): ComponentDocument {
   return { name: 'servers', adapter: 'host', state: 'degraded', detail: `cannot be looked at: ${detail}` };
 }
 
-/** A full or read-only disk keeps it from starting a server, and must not end the process that serves. */
-function documentOf(thrown: unknown): ErrorDocument {
-  const error = systemError(thrown);
-  if (error instanceof MillraceError) return error.toDocument();
-  throw error;
-}
-
 function whyOf(error: unknown): string {
-  const { message, why } = documentOf(error);
+  const { message, why } = errorDocumentOf(error);
   return `${message}: ${why}`;
 }

@@ -4,6 +4,7 @@ import { mkdir, open, readdir, readFile, rm, stat, truncate } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type FileTail, readFileTail } from '../../config/file-tail.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { ProcessSpec, ProcessState } from '../../core/host.ts';
 import { bootId, type Supervisor } from './local-host.ts';
@@ -230,25 +231,9 @@ async function rotate(logFile: string): Promise<void> {
   }
 }
 
-interface Tail {
-  readonly text: string;
-  readonly writtenAtMs: number;
-}
-
-async function readTail(path: string): Promise<Tail> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      const { size, mtimeMs: writtenAtMs } = await file.stat();
-      const start = Math.max(0, size - TAIL_BYTES_MAX);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-      return { text: buffer.toString('utf8', 0, bytesRead), writtenAtMs };
-    } finally {
-      await file.close();
-    }
-  } catch {
-    return { text: '', writtenAtMs: 0 };
-  }
+/** Empty where there is no such log, or it cannot be read: what failed is said without it. */
+async function readTail(path: string): Promise<Pick<FileTail, 'text' | 'writtenAtMs'>> {
+  return readFileTail(path, TAIL_BYTES_MAX).catch(() => ({ text: '', writtenAtMs: 0 }));
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 import { MillraceError } from '../../core/errors.ts';
+import { storeError } from '../../core/store-error.ts';
 
 /** What the system says about a path becomes the host's error: ERR_DISK_FULL without room, else ERR_HOST_COMMAND. */
 export async function told<T>(path: string, work: () => T | Promise<T>): Promise<T> {
@@ -6,8 +7,9 @@ export async function told<T>(path: string, work: () => T | Promise<T>): Promise
     return await work();
   } catch (cause) {
     if (cause instanceof MillraceError) throw cause;
-    const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
-    const said = cause instanceof Error ? cause.message : String(cause);
-    throw new MillraceError(isFull ? 'ERR_DISK_FULL' : 'ERR_HOST_COMMAND', `${path}: ${said}`, { cause });
+    const error = storeError(cause, path);
+    throw error.code === 'ERR_DISK_FULL'
+      ? error
+      : new MillraceError('ERR_HOST_COMMAND', error.why, { cause });
   }
 }

@@ -61,7 +61,7 @@ export function compileSchemas(set: SchemaSet, before?: CompiledSchemas): Compil
   };
   const routedBy = new Map<string, Check>(ROUTED_EIDS.map(eid => [eid, routedCheck(eid.toLowerCase())]));
   const envelope = routedCheck('envelope');
-  const havePatterns = [...set.events.values()].some(schema => hasPattern(JSON.stringify(schema)));
+  const havePatterns = [...checks.keys()].some(hasPattern);
   const validateEvent = (event: JsonObject): Violation | null | undefined => {
     const { eid } = event;
     if (typeof eid !== 'string' || eid === '') return noEid(eid);

@@ -14,6 +14,7 @@ import {
   typesToKinds,
   type ValueKind,
 } from './schema-rules.ts';
+import { escapePart } from './violation.ts';
 
 /** Comparisons of one call; alternatives within alternatives multiply. */
 const STEPS_MAX = 100_000;
@@ -45,8 +46,7 @@ function breakAt({ pointer }: Place, message: string): Breaks {
 }
 
 function within(place: Place, name: string): Place {
-  const part = name.replaceAll('~', '~0').replaceAll('/', '~1');
-  return { ...place, pointer: `${place.pointer}/${part}` };
+  return { ...place, pointer: `${place.pointer}/${escapePart(name)}` };
 }
 
 /** Whether whatever obeys all older rules obeys the newer one. */

@@ -1,17 +1,18 @@
 import { existsSync } from 'node:fs';
-import { open, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Settings } from '../../config/environment.ts';
+import { readFileTail } from '../../config/file-tail.ts';
 import { configDigest } from '../../config/load.ts';
 import { resolveSecret } from '../../config/secret.ts';
-import { type ErrorDocument, MillraceError } from '../../core/errors.ts';
-import { systemError } from '../../core/store-error.ts';
+import type { ErrorDocument } from '../../core/errors.ts';
 import type { Scope } from '../../operations/engine/operation.ts';
 import { readSecret } from '../../operations/provision/managed-file.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { sitePaths } from '../compose-site.ts';
 import { checkAll } from '../doctor.ts';
+import { errorDocumentOf } from '../error-document.ts';
 import { generatedSecrets } from '../generated-secrets.ts';
 import { askDocument, findServer } from '../http-client.ts';
 import { operationCall } from '../operation-call.ts';
@@ -64,23 +65,17 @@ export async function supportBundle(call: Call): Promise<undefined> {
 async function orError<T>(look: () => Promise<T>): Promise<T | { readonly error: ErrorDocument }> {
   try {
     return await look();
-  } catch (thrown) {
-    const error = systemError(thrown);
-    if (error instanceof MillraceError) return { error: error.toDocument() };
-    throw error;
+  } catch (error) {
+    return { error: errorDocumentOf(error) };
   }
 }
 
 /** The last of what the detached process said; nothing where none was started. */
 async function endOf(file: string): Promise<string> {
   if (!existsSync(file)) return '';
-  await using handle = await open(file, 'r');
-  const { size } = await handle.stat();
-  const start = Math.max(0, size - LOG_BYTES_MAX);
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - start), 0, size - start, start);
-  const text = buffer.toString('utf8', 0, bytesRead);
+  const { text, isCut } = await readFileTail(file, LOG_BYTES_MAX);
   // The rest of a cut line could begin with the rest of a secret, which has no value to be known by.
-  return start === 0 ? text : text.slice(text.indexOf('\n') + 1);
+  return isCut ? text.slice(text.indexOf('\n') + 1) : text;
 }
 
 /** The values of all secrets that can be read: those drawn here, and what the configuration refers to. */

@@ -1,5 +1,5 @@
 import type { Json } from '../../query/contract.ts';
-import type { Mark } from './json-lines.ts';
+import { escapeStep, type Mark } from './json-lines.ts';
 
 /**
  * What the pipeline did to an event between the client and where it ended: fields that it added, and fields whose
@@ -17,9 +17,8 @@ export function differences(sent: Json, kept: Json): ReadonlyMap<string, Mark> {
       return;
     }
     for (const [name, value] of Object.entries(after)) {
-      const step = name.replaceAll('~', '~0').replaceAll('/', '~1');
       if (value === undefined) continue;
-      walk(Object.hasOwn(before, name) ? before[name] : undefined, value, `${pointer}/${step}`);
+      walk(Object.hasOwn(before, name) ? before[name] : undefined, value, `${pointer}/${escapeStep(name)}`);
     }
   };
   walk(sent, kept, '');

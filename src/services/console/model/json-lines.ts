@@ -117,7 +117,8 @@ function pointerOf(steps: readonly string[]): string {
   return steps.map(step => `/${escapeStep(step)}`).join('');
 }
 
-function escapeStep(step: string): string {
+/** A name as one step of a JSON pointer. */
+export function escapeStep(step: string): string {
   return step.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
