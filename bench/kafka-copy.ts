@@ -37,8 +37,12 @@ const PARTITIONS = 4;
  * What Kafka alone costs, beside the pipeline on it: the same broker, client, settings and transactions, each event
  * copied as it stands to one record with a key and a header, and read by another process, committed ones only. No
  * event is looked at, nothing is stored elsewhere. Undefined where this machine cannot run Kafka.
+ * @param reader  by which client it is read: the pipeline's own, or the one in JavaScript
  */
-export async function measureCopy(events: number): Promise<Drained | undefined> {
+export async function measureCopy(
+  events: number,
+  reader: 'reader' | 'fetcher',
+): Promise<Drained | undefined> {
   const kafka = await startServers(['kafka']);
   if ('skip' in kafka) return undefined;
   const { context, servers, config } = kafka;
@@ -55,7 +59,7 @@ export async function measureCopy(events: number): Promise<Drained | undefined> 
   const children: ChildProcess[] = [];
   try {
     await createTopics(connection);
-    for (const role of ['copier', 'reader']) {
+    for (const role of ['copier', reader]) {
       const child = fork(join(import.meta.dirname, `kafka-${role}.ts`));
       children.push(child);
       child.send(order);

@@ -28,6 +28,8 @@ const VARIANTS: readonly { name: string; sets: readonly string[]; goal?: Figure[
 ];
 /** The floor: Kafka without the pipeline. */
 const COPY = 'copied only';
+/** The same where the client in JavaScript reads. */
+const FETCHED = 'copied only, read in JavaScript';
 /** What `--only` chooses from. */
 export const variants: readonly string[] = VARIANTS.map(({ name }) => name);
 
@@ -40,8 +42,10 @@ export async function run({ only = '' }: BenchOptions): Promise<readonly Figure[
   const batches = benchBatches(EVENTS);
   const floorUs = parseFloorUs(batches, EVENTS);
   const figures: Figure[] = [{ name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' }];
-  const copy = await measureCopy(EVENTS);
+  const copy = await measureCopy(EVENTS, 'reader');
   if (copy !== undefined) figures.push(...figuresOf({ name: COPY, floorUs }, copy));
+  const fetched = await measureCopy(EVENTS, 'fetcher');
+  if (fetched !== undefined) figures.push(...figuresOf({ name: FETCHED, floorUs }, fetched));
   for (const { name, sets, goal } of VARIANTS.filter(variant => variant.name.includes(only))) {
     const measured = await runOver(batches, [...BENCH_SETS, ...sets]);
     figures.push(...figuresOf({ name, floorUs, goal }, measured));

@@ -52,7 +52,7 @@ function partOf(argv: string, pid: number): string {
   return (
     argv
       .split('\0')
-      .find(word => /(worker|copier|reader)\.ts$/.test(word))
+      .find(word => /(worker|copier|reader|fetcher)\.ts$/.test(word))
       ?.replace(/^.*\//, '') ?? 'others'
   );
 }
