@@ -127,11 +127,12 @@ async function servedState(settings: Settings): Promise<ServedState | null> {
   try {
     const [status, version] = await Promise.all([
       askDocument<StatusDocument>(server, { path: '/v1/status' }),
-      askDocument<{ releaseDigest?: string }>(server, { path: '/version' }),
+      askDocument<{ release?: string; releaseDigest?: string }>(server, { path: '/version' }),
     ]);
     if (status.environment !== settings.environment) return null;
     const { components, workers, schemas } = status;
-    return { url: server.url, components, workers, schemas, releaseDigest: version.releaseDigest ?? '' };
+    const { release: releaseId = '', releaseDigest = '' } = version;
+    return { url: server.url, components, workers, schemas, releaseDigest, releaseId };
   } catch (error) {
     const isGone =
       error instanceof MillraceError && ['ERR_NOT_SERVING', 'ERR_UNAUTHORIZED'].includes(error.code);

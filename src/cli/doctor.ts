@@ -7,6 +7,7 @@ import { MillraceError } from '../core/errors.ts';
 import type { FileState } from '../core/host.ts';
 import type { CheckDocument } from '../core/operation-documents.ts';
 import { surveyAll } from '../operations/engine/inspect.ts';
+import { otherRelease } from '../operations/engine/other-release.ts';
 import { OPERATIONS } from '../operations/list.ts';
 import { checkKafka, checkMarks, checkPostgresql, checkRedisServer, type Finding } from './check-stores.ts';
 import { openOperations } from './compose-operations.ts';
@@ -249,11 +250,14 @@ async function checkServing({ opened }: Context): Promise<readonly Finding[]> {
     found: `${name} ${state}: ${detail}`,
     remedy: 'millrace status tells more.',
   }));
-  const isOther = served.releaseDigest !== '' && served.releaseDigest !== opened.scope.release.digest;
+  const other = await otherRelease(opened.scope);
   const release = {
-    ok: !isOther,
-    found: isOther ? 'the serving process runs another release' : 'the serving process runs this release',
-    remedy: 'Restart it: millrace down, then millrace up.',
+    ok: other === null,
+    found:
+      other === null
+        ? 'the serving process runs this release'
+        : `the serving process runs another release, ${other.release}`,
+    remedy: other === null ? '' : `Restart it: ${other.remedy}`,
   };
   return [...findings, release];
 }

@@ -148,6 +148,43 @@ describe('the engine', () => {
     assert.deepEqual([mended.ok, mended.changes], [true, 3]);
   });
 
+  it('says that what serves goes on with another release until it is restarted', async () => {
+    const world = new World('served', w => [
+      w.operation('A'),
+      {
+        ...w.operation('B'),
+        units: { embedded: { ...w.operation('B').units.embedded!, isServed: true } },
+      },
+    ]);
+    const served = {
+      url: 'http://here',
+      components: [],
+      workers: [],
+      schemas: { digest: 's', shippedDigest: 's' },
+      releaseDigest: 'older',
+      releaseId: '0-older',
+    };
+    const said = async (releaseDigest: string) => {
+      world.events.length = 0;
+      Object.assign(world.scope.site, { served: async () => ({ ...served, releaseDigest }) });
+      const { receipts } = await world.run();
+      const done = world.events.filter(({ phase }) => phase === 'done').map(({ message }) => message);
+      return { done: done.sort(), observed: receipts.map(({ observed }) => observed['stillServed'] ?? null) };
+    };
+    const remedy = 'millrace restart Deploy/Yarn --env local';
+    const until = `; http://here runs release 0-older until it is restarted: ${remedy}`;
+    const [a, b] = ['Provision/local/DataPipeline/A', 'Provision/local/DataPipeline/B'];
+    const first = await said('older');
+    assert.deepEqual(first.done, [`applied ${a}`, `applied ${b}${until}`]);
+    const other = { servedBy: 'http://here', release: '0-older', remedy };
+    assert.deepEqual(
+      first.observed.filter(one => one !== null),
+      [other],
+    );
+    assert.deepEqual((await said('older')).done, [`unchanged ${a}`, `unchanged ${b}${until}`]);
+    assert.deepEqual((await said('d')).done, [`unchanged ${a}`, `unchanged ${b}`]);
+  });
+
   it('verifies again what was changed and not seen working, although nothing is left to change', async () => {
     const world = new World('unverified', w => [w.operation('A')]);
     world.broken.add('A.verify');

@@ -33,12 +33,12 @@ export const samzaTelemetrySchemas: Operation = {
  * Each worker of the serving process has loaded these schemas, with those that the operator published in their place;
  * else it must be restarted.
  */
-async function verify({ site, release }: Scope) {
+async function verify({ site, release, environment }: Scope) {
   const served = await site.served();
   const old = served?.workers.filter(worker => worker.schemasDigest !== served.schemas.digest) ?? [];
   if (served !== null && (old.length > 0 || served.schemas.shippedDigest !== release.schemasDigest)) {
     throw new MillraceError('ERR_VERIFY_FAILED', 'the serving process has loaded other schemas', {
-      remedy: 'Restart it: millrace down, then millrace up.',
+      remedy: `Restart it: millrace restart Deploy/Yarn --env ${environment}`,
     });
   }
   return { schemas: release.schemasDigest, served: served?.workers.length ?? 0 };

@@ -63,6 +63,7 @@ export function embeddedUnit(spec: EmbeddedSpec): Unit {
     missing: scope => spec.missing?.(scope) ?? [],
     ...(spec.holds === undefined ? {} : { undo: (observed, scope) => undoSteps(spec, observed, scope) }),
     ...(spec.standIn === undefined ? {} : { standIn: spec.standIn }),
+    isServed: spec.artifacts !== undefined,
   });
 }
 

@@ -136,6 +136,7 @@ function unsupportedUnit(operation: Operation, path: string, target: OperationTa
     verify: refuse,
     missing: () => [],
     standIn: null,
+    isServed: false,
   };
 }
 

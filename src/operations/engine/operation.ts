@@ -46,6 +46,8 @@ export interface UnitSpec<Observed> {
   missing?(scope: Scope): readonly string[];
   /** What stands in for the original's component here. */
   readonly standIn?: string;
+  /** Whether what it deploys is run by the process that serves the environment, from its next start on. */
+  readonly isServed?: boolean;
 }
 
 /** One look at an operation: everything that follows from one observation. */
@@ -67,6 +69,7 @@ export interface Unit {
   verify(scope: Scope): Promise<JsonObject>;
   missing(scope: Scope): readonly string[];
   readonly standIn: string | null;
+  readonly isServed: boolean;
 }
 
 /** Makes a unit of its parts. */
@@ -86,6 +89,7 @@ export function defineUnit<Observed>(spec: UnitSpec<Observed>): Unit {
     verify: scope => spec.verify(scope),
     missing: scope => spec.missing?.(scope) ?? [],
     standIn: spec.standIn ?? null,
+    isServed: spec.isServed ?? false,
   };
 }
 
@@ -117,6 +121,7 @@ export function joinUnits(...units: readonly Unit[]): Unit {
     },
     missing: scope => units.flatMap(unit => unit.missing(scope)),
     standIn: null,
+    isServed: units.some(({ isServed }) => isServed),
   };
 }
 

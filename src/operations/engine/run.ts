@@ -16,6 +16,7 @@ import { indexOperations } from './graph.ts';
 import { changeOf, type Inspection, inspect, mapBounded, markFile, type UnfinishedMark } from './inspect.ts';
 import { lastLinesOf } from './last-lines.ts';
 import { type Operation, operationPath, type Scope } from './operation.ts';
+import { otherRelease } from './other-release.ts';
 import type { Plan } from './plan.ts';
 import { watchProcesses } from './watch.ts';
 
@@ -131,8 +132,13 @@ async function runOne({ operation, path }: Inspection, state: RunState): Promise
   // Looked at again: what it needs may have changed it meanwhile, and another run may have been cut off in it.
   const inspection = await inspect(operation, deps.scope);
   const emit = eventsOf(path, deps);
+  const other = inspection.unit.isServed ? await otherRelease(deps.scope) : null;
+  const until =
+    other === null
+      ? ''
+      : `; ${other.servedBy} runs release ${other.release} until it is restarted: ${other.remedy}`;
   if (inspection.changes.length === 0) {
-    emit('done', `unchanged ${path}`, { outcome: 'unchanged' });
+    emit('done', `unchanged ${path}${until}`, { outcome: 'unchanged' });
     state.ready.add(path);
     return undefined;
   }
@@ -144,11 +150,11 @@ async function runOne({ operation, path }: Inspection, state: RunState): Promise
     const observed = await inspection.unit.verify(deps.scope);
     await refuseLeft(operation, deps.scope);
     failpoint('operations.afterVerify');
-    return observed;
+    return other === null ? observed : { ...observed, stillServed: { ...other } };
   });
   state.ready.add(path);
   const outcome = inspection.missing.length > 0 ? 'partial' : 'applied';
-  emit('done', `${outcome} ${path}`, { outcome });
+  emit('done', `${outcome} ${path}${until}`, { outcome });
   return inspection;
 }
 

@@ -66,7 +66,9 @@ export interface ServedState {
   readonly workers: readonly { readonly role: string; readonly schemasDigest: string }[];
   /** Of the published event schemas, and of those that ship with its release. */
   readonly schemas: { readonly digest: string; readonly shippedDigest: string };
+  /** Of the release that it runs; both are empty where it names none. */
   readonly releaseDigest: string;
+  readonly releaseId: string;
 }
 
 /** An instance of the whole pipeline on data of its own, started for a trial. */
