@@ -31,11 +31,10 @@ export async function startChain(setup: WorkerSetup, signal?: AbortSignal) {
     log: stores.log,
     state: stores.state,
     cache: stores.cache,
+    ttlMs: config['dedup.ttlMs'],
     limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
     logger,
-    ...(config['state.adapter'] === 'redis'
-      ? { ahead: { chunksMax: CHUNKS_MAX, ttlMs: config['dedup.ttlMs'] } }
-      : {}),
+    ...(config['state.adapter'] === 'redis' ? { chunksMax: CHUNKS_MAX } : {}),
   };
   const drain = async (segment: Segment, isStored: RunnerOptions['isStored']) => {
     await (await startRunner({ ...common, segment, isStored, endsCaughtUp: true })).done;

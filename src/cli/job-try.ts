@@ -47,6 +47,7 @@ export async function tryJobs(options: TryOptions): Promise<void> {
     jobs,
     inputs: [],
     isStored: () => true,
+    ttlMs: options.config['dedup.ttlMs'],
     read: readPlanned.bind(null, stores),
   };
   for await (const records of readRecords(options, jobs[0]!)) {

@@ -8,6 +8,7 @@ import type {
   JobName,
   JobResult,
   Mark,
+  MarkKey,
   Outcome,
   ReadPlan,
   Reads,
@@ -75,6 +76,8 @@ export interface ChainOptions {
   isStored(topic: string): boolean;
   /** Fetches everything a plan names, in one round trip. */
   read(plan: ReadPlan, batch: readonly Item[]): Promise<Reads>;
+  /** How long a mark lives, as the jobs and the state store have it. */
+  readonly ttlMs: number;
   /** The way of this batch among others that are in the chain at once; absent where it is alone. */
   readonly lane?: Pick<ChunkLane, 'enter' | 'leave'>;
 }
@@ -99,7 +102,7 @@ export async function runChain(options: ChainOptions, inputs: readonly ChainInpu
       continue;
     }
     const reads = await options.read(job.plan(batch), batch);
-    const result = processOrBisect(job, batch, reads);
+    const result = processOrBisect(job, batch, { reads, ttlMs: options.ttlMs });
     assert(result.verdicts.length === batch.length, `${job.name} answers each input once`);
     const step = new Step(job, ways(options, index), outputs);
     standing = step.replace(standing, batch, result.verdicts);
@@ -322,18 +325,24 @@ function eventOf(item: Standing, index: number, isWhole: boolean): Standing {
   return { ...place, origin: piece };
 }
 
+/** The answers to a plan, and how long a mark among them lives. */
+interface Known {
+  readonly reads: Reads;
+  readonly ttlMs: number;
+}
+
 /**
  * A job never throws on data; where one does all the same, the batch is halved until the one event is found,
  * which is rejected as our bug while its neighbours go on. Ends: each half is smaller.
  */
-function processOrBisect(job: Job, batch: readonly Item[], reads: Reads): JobResult {
+function processOrBisect(job: Job, batch: readonly Item[], known: Known): JobResult {
   try {
-    return job.process(batch, reads);
+    return job.process(batch, known.reads);
   } catch (error) {
     if (batch.length === 1) return rejectAsBug(job, batch[0]!, error);
     const middle = batch.length >> 1;
-    const first = processOrBisect(job, batch.slice(0, middle), reads);
-    const second = processOrBisect(job, batch.slice(middle), withMarks(reads, first.marks));
+    const first = processOrBisect(job, batch.slice(0, middle), known);
+    const second = processOrBisect(job, batch.slice(middle), withMarks(known, first.marks));
     return {
       verdicts: [...first.verdicts, ...second.verdicts],
       marks: [...first.marks, ...second.marks],
@@ -342,13 +351,24 @@ function processOrBisect(job: Job, batch: readonly Item[], reads: Reads): JobRes
   }
 }
 
-/** The reads as the second half of a cut batch must see them: the first half's marks included. */
-function withMarks(reads: Reads, marks: readonly Mark[]): Reads {
-  const added = new Set(marks.map(mark => `${mark.space}\0${mark.key}`));
+/** What the second half of a cut batch must know: the marks of the first, for as long as marks live. */
+function withMarks({ reads, ttlMs }: Known, marks: readonly Mark[]): Known {
+  // Of a key that was marked again once its mark had run out, the last one.
+  const markedMs = new Map(marks.map(mark => [nameOf(mark), mark.timeMs]));
   return {
-    isSeen: (key, item) => added.has(`${key.space}\0${key.key}`) || reads.isSeen(key, item),
-    row: key => reads.row(key),
+    ttlMs,
+    reads: {
+      isSeen(key, item) {
+        const timeMs = markedMs.get(nameOf(key));
+        return (timeMs !== undefined && item.nowMs - timeMs < ttlMs) || reads.isSeen(key, item);
+      },
+      row: key => reads.row(key),
+    },
   };
+}
+
+function nameOf({ space, key }: MarkKey): string {
+  return `${space}\0${key}`;
 }
 
 function rejectAsBug(job: Job, item: Item, error: unknown): JobResult {

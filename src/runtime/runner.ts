@@ -32,14 +32,16 @@ export interface RunnerOptions {
   readonly log: Log;
   readonly state: StateStore;
   readonly cache: Pick<Cache, 'get'>;
+  /** How long a mark lives in the state store. */
+  readonly ttlMs: number;
   readonly limits: { readonly recordsMax: number; readonly bytesMax: number };
   /** Bytes of records processed at once; 256 KiB where absent. */
   readonly chunkBytes?: number;
   /**
    * How many chunks of a batch may be on their way through the jobs at once, for stores that answer after a while;
-   * one where absent. `ttlMs` is how long a mark lives in the state store.
+   * one where absent.
    */
-  readonly ahead?: { readonly chunksMax: number; readonly ttlMs: number };
+  readonly chunksMax?: number;
   readonly logger: Logger;
   /** How it waits for a store; by the machine's clock where absent. */
   readonly pause?: Pause;
@@ -162,7 +164,7 @@ async function processChunks(
   { polled, batch, chunks }: { polled: Polled; batch: Batch; chunks: (readonly LogRecord[])[] },
 ): Promise<boolean> {
   const start = chunkStarter(options);
-  const chunksMax = options.ahead?.chunksMax ?? 1;
+  const chunksMax = options.chunksMax ?? 1;
   const running: Promise<ChainResult>[] = [];
   try {
     while (chunks.length > 0) {
@@ -186,14 +188,14 @@ async function processChunks(
 }
 
 /** Starts chunk after chunk on its way through the jobs; each knows the marks of those before. */
-function chunkStarter({ segment, environment, state, cache, isStored, ahead }: RunnerOptions) {
+function chunkStarter({ segment, environment, state, cache, isStored, ttlMs, chunksMax }: RunnerOptions) {
   const { jobs, inputs } = segment;
-  const chain = { jobs, inputs, isStored };
-  if (ahead === undefined) {
+  const chain = { jobs, inputs, isStored, ttlMs };
+  if (chunksMax === undefined) {
     const read = readPlanned.bind(null, { state, cache });
     return (chunk: readonly LogRecord[]) => runRecords({ ...chain, read }, environment, chunk);
   }
-  const decided = new DecidedMarks(ahead.ttlMs);
+  const decided = new DecidedMarks(ttlMs);
   const read = readPlanned.bind(null, { state: { seen: keys => decided.seen(state, keys) }, cache });
   let last: ChunkLane | undefined;
   return (chunk: readonly LogRecord[]) => {

@@ -40,6 +40,7 @@ async function runFile(
     jobs: createJobs(depsOf(options)),
     inputs: ['telemetry.ingest', 'telemetry.derived'],
     isStored: () => true,
+    ttlMs: options.dedup.ttlMs,
     read: readPlanned.bind(null, { state, cache }),
   };
   const outputs: ChainOutput[] = [];

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Item, Job, JobName, Outcome, Verdict } from '../../src/core/job.ts';
+import { createDedup } from '../../src/jobs/dedup.ts';
 import { runChain } from '../../src/runtime/chain.ts';
 import { jsonOf } from '../../src/runtime/encode.ts';
+import { depsOf } from '../jobs/run-job.ts';
 
 const NO_READS = { isSeen: () => false, row: () => undefined };
 
@@ -40,8 +42,10 @@ const validate = aJob('validate', { in: ['main'], out: ['good', 'failed'] }, ite
   return one(emit('good', item));
 });
 
+const TTL_MS = 100;
 const options = {
   jobs: [redact, validate],
+  ttlMs: TTL_MS,
   inputs: ['in'],
   isStored: (topic: string) => topic !== 'main',
   read: async () => NO_READS,
@@ -110,6 +114,39 @@ describe('runChain', () => {
     const bug = outputs.find(output => output.outcome === 'reject')!;
     assert.deepEqual([bug.code, bug.topic, bug.source.offset], ['ERR_JOB_BUG', 'failed', 5]);
     assert.match(bug.reason!, /cannot do five/);
+  });
+
+  it('lets a mark run out as ever where it cuts the batch to find the event a job throws on', async () => {
+    const dedup = createDedup(depsOf({ dedup: { producers: ['p'], ttlMs: TTL_MS } }));
+    const throwing: Job = {
+      ...dedup,
+      inputs: ['in'],
+      process(batch, reads) {
+        if (batch.some(({ event }) => event['mid'] === 'bad')) throw new Error('cannot do this one');
+        return dedup.process(batch, reads);
+      },
+    };
+    const seenAt = (mid: string, nowMs: number): Item => ({
+      ...anItem(nowMs),
+      event: { mid, at: nowMs, context: { pdata: { id: 'p' } } },
+      nowMs,
+    });
+    const times = [0, TTL_MS - 1, TTL_MS, 2 * TTL_MS - 1, 2 * TTL_MS];
+    const judge = async (items: readonly Item[]) => {
+      const { outputs, marks } = await runChain({ ...options, jobs: [throwing] }, items);
+      const judged = outputs.map(({ topic, event }) => [topic, event['mid'], event['at']]);
+      return { judged: judged.filter(([, mid]) => mid === 'a'), marks };
+    };
+    const whole = await judge(times.map(at => seenAt('a', at)));
+    assert.deepEqual(
+      whole.marks.map(mark => mark.timeMs),
+      [0, TTL_MS, 2 * TTL_MS],
+    );
+    for (let cut = 0; cut <= times.length; cut++) {
+      const items = times.map(at => seenAt('a', at));
+      items.splice(cut, 0, seenAt('bad', times[cut] ?? 2 * TTL_MS));
+      assert.deepEqual(await judge(items), whole, `the event to find is the ${cut}th`);
+    }
   });
 
   it('refuses a job that answers twice or not at all', async () => {

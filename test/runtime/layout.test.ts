@@ -104,6 +104,7 @@ class Run {
       log: this.log,
       state: this.state,
       cache: { get: async keys => keys.map(() => undefined) },
+      ttlMs: CONFIG['dedup.ttlMs'],
       limits: { recordsMax: 3, bytesMax: 1_000_000 },
       logger: createLogger('error', 'test'),
       endsCaughtUp: true,

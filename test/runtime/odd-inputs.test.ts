@@ -18,6 +18,7 @@ async function textsOf(topic: string, value: string): Promise<Record<string, rea
       jobs: createJobs(depsOf()),
       inputs: ['telemetry.ingest', 'telemetry.derived'],
       isStored: () => true,
+      ttlMs: OPTIONS.dedup.ttlMs,
       read: readPlanned.bind(null, stores),
     },
     'e',

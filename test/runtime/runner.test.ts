@@ -22,7 +22,7 @@ const TTL_MS = 3_600_000;
 const SEVERAL = {
   limits: { recordsMax: 100, bytesMax: 1_000_000 },
   chunkBytes: 1,
-  ahead: { chunksMax: 3, ttlMs: TTL_MS },
+  chunksMax: 3,
 };
 
 /** Look-ups and marks, of first and later chunks, and two in a row. */
@@ -51,6 +51,7 @@ async function countDuplicates(
     log,
     state,
     cache: { get: async keys => keys.map(() => undefined) },
+    ttlMs: TTL_MS,
     limits: { recordsMax: 1, bytesMax: 1_000_000 },
     logger: createLogger('silent', 'test'),
     endsCaughtUp: true,

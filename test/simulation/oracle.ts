@@ -105,6 +105,7 @@ async function assertAsWithoutFaults(remains: Remains): Promise<void> {
       log: clean,
       state,
       cache: remains.cache,
+      ttlMs: config['dedup.ttlMs'],
       limits: { recordsMax: 100, bytesMax: 1_000_000 },
       logger: createLogger('silent', 'oracle'),
       endsCaughtUp: true,

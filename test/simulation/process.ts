@@ -195,9 +195,10 @@ export class PipelineProcess {
       log: this.#log,
       state: this.#state!,
       cache: ports.cache(cache),
+      ttlMs: config['dedup.ttlMs'],
       limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
       chunkBytes: this.#machine.chunkBytes,
-      ...(chunksMax === 1 ? {} : { ahead: { chunksMax, ttlMs: config['dedup.ttlMs'] } }),
+      ...(chunksMax === 1 ? {} : { chunksMax }),
       logger: LOGGER,
       pause: () => this.#machine.scheduler.turn('pause'),
     };

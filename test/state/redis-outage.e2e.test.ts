@@ -45,6 +45,7 @@ async function runChain(log: ReturnType<typeof openMemoryLog>, state: StateStore
     log,
     state,
     cache: { get: async keys => keys.map(() => undefined) },
+    ttlMs: CONFIG['dedup.ttlMs'],
     limits: { recordsMax: 3, bytesMax: 1_000_000 },
     logger: createLogger('silent', 'test'),
     endsCaughtUp: true,
