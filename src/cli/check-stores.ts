@@ -45,7 +45,9 @@ export async function checkRedisServer({ settings, config }: StoresPlace): Promi
   if (located === null) return NOT_RUNNING;
   const { checkConfiguredRedis } = await import('./compose-redis.ts');
   const { version, findings } = await checkConfiguredRedis(located);
-  return findingsOf(`${version} on ${located['redis.host']}`, findings);
+  // The configuration of a server of our own is ours, and its user may not read it.
+  const told = target === 'host' ? findings.filter(({ severity }) => severity !== 'note') : findings;
+  return findingsOf(`${version} on ${located['redis.host']}`, told);
 }
 
 /**
@@ -126,10 +128,14 @@ async function locatedOf({ settings, config }: StoresPlace, own: string | null):
 
 function findingsOf(where: string, findings: readonly StoreFinding[]): Findings {
   if (findings.length === 0) return { ok: true, found: where };
-  return findings.map(({ code, severity, problem, remedy }) => ({
-    ok: false,
-    severity: severity === 'error' ? 'block' : 'warn',
-    found: `${where}: ${problem} (${code})`,
-    remedy,
-  }));
+  return findings.map(({ code, severity, problem, remedy }) =>
+    severity === 'note'
+      ? { ok: true, found: `${where}: ${problem}. ${remedy}` }
+      : {
+          ok: false,
+          severity: severity === 'error' ? 'block' : 'warn',
+          found: `${where}: ${problem} (${code})`,
+          remedy,
+        },
+  );
 }

@@ -45,7 +45,7 @@ export async function needRedis(
 ): Promise<string> {
   const found = await checkConfiguredRedis(config);
   const version = refuseFindings(`${config['redis.host']}:${config['redis.port']}`, found);
-  for (const { problem, remedy } of found.findings) warn(problem, remedy);
+  for (const { severity, problem, remedy } of found.findings) if (severity !== 'note') warn(problem, remedy);
   return version;
 }
 

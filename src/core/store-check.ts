@@ -4,8 +4,11 @@ import type { ErrorCode } from './errors.ts';
 export interface StoreFinding {
   /** What an error is called: that of the refusal, or ERR_NOT_READY for a server that is set up wrongly. */
   readonly code: ErrorCode;
-  /** `error`: the pipeline would stop, or lose its guarantees; `warning`: it would lose something in a bad case. */
-  readonly severity: 'error' | 'warning';
+  /**
+   * `error`: the pipeline would stop, or lose its guarantees; `warning`: it would lose something in a bad case;
+   * `note`: it could not be looked at, and nothing speaks against it.
+   */
+  readonly severity: 'error' | 'warning' | 'note';
   readonly problem: string;
   /** What to do about it, on the server or in the configuration. */
   readonly remedy: string;

@@ -22,8 +22,8 @@ describe('first sightings in a Redis of others, the log in files', {
     line.remove();
   });
 
-  const doctor = async (id: string) => {
-    const ended = await line.run(['doctor', '--json', ...flags]);
+  const doctor = async (id: string, sets = flags) => {
+    const ended = await line.run(['doctor', '--json', ...sets]);
     const { checks } = JSON.parse(ended.stdout) as ChecksDocument;
     return checks.filter(check => check.id === id);
   };
@@ -39,6 +39,20 @@ describe('first sightings in a Redis of others, the log in files', {
       ),
     );
     assert.equal((await doctor('first-sightings'))[0]?.ok, true);
+  });
+
+  it('are synced with each write, or doctor warns; where it may not read that, it says so and is content', async t => {
+    const doctorOf = async (config: Readonly<Record<string, string>>) => {
+      const other = await startRedis({ config });
+      t.after(() => other.stop());
+      const port = ['--set', `redis.port=${other.address.port}`];
+      return doctor('redis', ['--set', 'state.adapter=redis', ...port]);
+    };
+    const [lazy] = await doctorOf({ appendfsync: 'everysec' });
+    assert.deepEqual([lazy?.ok, lazy?.severity, lazy?.remedy], [false, 'warn', 'Set appendfsync always.']);
+    const [unread] = await doctorOf({ 'rename-command': 'CONFIG ""' });
+    assert.equal(unread?.ok, true);
+    assert.match(unread!.found, /appendfsync could not be read/);
   });
 
   it('of another log are told by doctor and by up, and are taken for known once the log is there', async () => {

@@ -227,7 +227,7 @@ describe('errors of Redis', { skip: withoutRedis }, () => {
 
 describe('checkRedis', { skip: withoutRedis }, () => {
   it('finds nothing in one that is set up well', async t => {
-    const redis = await start(t);
+    const redis = await start(t, { config: { appendfsync: 'always' } });
     const { version, findings } = await checkRedis(checkOptions(redis.address));
     assert.match(version, /^(Redis|Valkey) \d+\.\d+/);
     assert.deepEqual(findings, []);
@@ -235,6 +235,7 @@ describe('checkRedis', { skip: withoutRedis }, () => {
 
   it('finds a default user whose transactions a restart would drop', async t => {
     const redis = await start(t, {
+      config: { appendfsync: 'always' },
       users: ['user default on nopass ~* -@all +@all -exec', 'user a on >b ~* +@all'],
     });
     const { findings } = await checkRedis({ ...checkOptions(redis.address), username: 'a', password: 'b' });
@@ -264,6 +265,33 @@ describe('checkRedis', { skip: withoutRedis }, () => {
       rows.findings.map(({ severity }) => severity),
       ['warning', 'warning'],
     );
+  });
+
+  for (const appendfsync of ['everysec', 'no']) {
+    it(`finds marks that a power failure may forget: appendfsync ${appendfsync}`, async t => {
+      const redis = await start(t, { config: { appendfsync } });
+      const { findings } = await checkRedis(checkOptions(redis.address));
+      assert.deepEqual(
+        findings.map(({ severity, problem, remedy }) => [severity, problem.split(':')[0], remedy]),
+        [['warning', `appendfsync is ${appendfsync}`, 'Set appendfsync always.']],
+      );
+      const rows = await checkRedis({ ...checkOptions(redis.address), markDatabases: [] });
+      assert.deepEqual(rows.findings, []);
+    });
+  }
+
+  it('notes that it could not read appendfsync where the user may not, or nobody may', async t => {
+    const marks = '+ping +select +info +get +mget +set +eval +evalsha +dbsize';
+    const guides = `user a on >b ~* -@all ${marks} +hgetall +hset +del +multi +exec`;
+    const forbidden = await start(t, { users: [guides] });
+    const renamed = await start(t, { config: { 'rename-command': 'CONFIG ""' } });
+    for (const address of [{ ...forbidden.address, username: 'a', password: 'b' }, renamed.address]) {
+      const { findings } = await checkRedis(checkOptions(address));
+      assert.deepEqual(
+        findings.map(({ severity, problem }) => [severity, problem.split(':')[0]]),
+        [['note', 'appendfsync could not be read']],
+      );
+    }
   });
 
   it('finds a database that is not there, a right that is missing and a server that takes no writes', async t => {

@@ -7,6 +7,7 @@ import {
   type RedisCommand,
   type RedisConnection,
 } from './redis-connection.ts';
+import { isReply } from './redis-error.ts';
 
 /** What is to be kept there. */
 export interface RedisCheckOptions extends RedisAddress {
@@ -35,8 +36,10 @@ export async function checkRedis(options: RedisCheckOptions): Promise<StoreCheck
     const info = await readInfo(redis);
     const isUnread = info instanceof MillraceError;
     const ofInfo = isUnread ? [unread(info)] : findingsOf(info, options.markDatabases.length > 0);
+    const isSynced = options.markDatabases.length > 0 && !isUnread && info.get('aof_enabled') === '1';
+    const ofSync = isSynced ? await findingsOfSync(redis) : [];
     const ofUser = options.markDatabases.length > 0 ? await findingsOfDefaultUser(redis) : [];
-    const findings = [...ofInfo, ...ofUser, ...(await tryCalls(redis, options))];
+    const findings = [...ofInfo, ...ofSync, ...ofUser, ...(await tryCalls(redis, options))];
     return {
       version: isUnread ? 'unknown' : versionOf(info),
       findings: findings.toSorted((a, b) => a.severity.localeCompare(b.severity)),
@@ -109,6 +112,34 @@ function findingsOf(info: Info, holdsMarks: boolean): readonly StoreFinding[] {
     add('warning', `appendonly is off: ${lost}`, 'Set appendonly yes.');
   }
   return findings;
+}
+
+/**
+ * INFO does not tell how often the append-only file is synced. CONFIG GET is often forbidden, or renamed, and shows
+ * passwords to whoever may: so a user without it is a note, and is not told to get the right.
+ */
+async function findingsOfSync(redis: RedisConnection): Promise<readonly StoreFinding[]> {
+  const policy = await readSyncPolicy(redis);
+  if (policy === 'always') return [];
+  if (policy === undefined) {
+    const problem = 'appendfsync could not be read: its user may not run CONFIG GET';
+    const remedy = 'See to it that it is always: redis-cli CONFIG GET appendfsync, as its administrator.';
+    return [{ code: 'ERR_NOT_READY', severity: 'note', problem, remedy }];
+  }
+  const span = policy === 'everysec' ? 'the marks of its last 2 s' : 'marks of its last half minute or more';
+  const problem = `appendfsync is ${policy}: a power failure may forget ${span}, and duplicates pass`;
+  return [{ code: 'ERR_NOT_READY', severity: 'warning', problem, remedy: 'Set appendfsync always.' }];
+}
+
+async function readSyncPolicy(redis: RedisConnection): Promise<string | undefined> {
+  try {
+    const [reply] = await redis.send([['config', 'get', 'appendfsync']]);
+    const [, policy] = reply as readonly unknown[];
+    return policy === undefined ? undefined : String(policy);
+  } catch (error) {
+    if (error instanceof MillraceError && isReply(error.cause)) return undefined;
+    throw error;
+  }
 }
 
 /**
