@@ -21,7 +21,7 @@ export interface ExecOptions {
   onLine?(line: string): void;
   /** Kept of each of standard output and error; absent: 1 MiB. */
   readonly outputBytesMax?: number;
-  /** Kills the command where it is aborted; `exec` throws then. */
+  /** Kills the command where it is aborted; `exec` throws ERR_RUN_CANCELLED then. */
   readonly signal?: AbortSignal;
 }
 

@@ -14,7 +14,8 @@ export interface Command {
 
 /**
  * Runs a command of this machine and resolves with how it ended and what it said. Throws ERR_TOOL_MISSING where
- * it is not there, ERR_HOST_COMMAND where it ran past its time or was aborted: it is killed then.
+ * it is not there, ERR_HOST_COMMAND where it ran past its time, ERR_RUN_CANCELLED where it was aborted: it is killed
+ * then.
  */
 export async function runCommand({ argv, env }: Command, options: ExecOptions): Promise<ExecResult> {
   const [command = '', ...args] = argv;
@@ -32,21 +33,31 @@ export async function runCommand({ argv, env }: Command, options: ExecOptions): 
   child.stdin.end(options.input);
   const reason = await untilEnd(child, command, options);
   if (reason !== undefined) {
-    throw new MillraceError('ERR_HOST_COMMAND', `${command} ${reason}${lastWords(stderr(), stdout())}`);
+    throw new MillraceError(reason.code, `${command} ${reason.why}${lastWords(stderr(), stdout())}`);
   }
   return { exitCode: exitCodeOf(child), stdout: stdout(), stderr: stderr() };
 }
 
+interface KillReason {
+  readonly code: 'ERR_HOST_COMMAND' | 'ERR_RUN_CANCELLED';
+  readonly why: string;
+}
+
 /** Resolves when the command has ended: with why it was killed, undefined where it ended by itself. */
-function untilEnd(child: ChildProcess, command: string, options: ExecOptions): Promise<string | undefined> {
-  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
-  let reason: string | undefined;
-  const end = (why: string) => {
-    reason ??= why;
+function untilEnd(
+  child: ChildProcess,
+  command: string,
+  options: ExecOptions,
+): Promise<KillReason | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<KillReason | undefined>();
+  let reason: KillReason | undefined;
+  const end = (code: KillReason['code'], why: string) => {
+    reason ??= { code, why };
     killGroup(child);
   };
-  const timer = setTimeout(() => end(`ran longer than ${options.timeoutMs} ms`), options.timeoutMs);
-  const abort = () => end('was cancelled');
+  const late = () => end('ERR_HOST_COMMAND', `ran longer than ${options.timeoutMs} ms`);
+  const timer = setTimeout(late, options.timeoutMs);
+  const abort = () => end('ERR_RUN_CANCELLED', 'was cancelled');
   options.signal?.addEventListener('abort', abort, { once: true });
   if (options.signal?.aborted === true) abort();
   child.once('error', cause => {
