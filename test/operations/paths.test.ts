@@ -75,7 +75,19 @@ describe('operation paths', () => {
         'ERR_OPERATION_UNKNOWN',
         /did you mean Provision\/local\/DataPipeline\/Kafka\?/,
       ],
-      ['Provision/Kafka/more', 'ERR_OPERATION_UNKNOWN', /Provision\/Kafka\/more/],
+      [
+        'Provision/Kafka/more',
+        'ERR_OPERATION_UNKNOWN',
+        /"Provision\/Kafka\/more" \(did you mean \S+\/Kafka\?/,
+      ],
+      [
+        'Provision/Kafka/Redis',
+        'ERR_OPERATION_UNKNOWN',
+        /did you mean Provision\/local\/DataPipeline\/Kafka or Provision\/local\/DataPipeline\/Redis\?/,
+      ],
+      ['/Provision/local/Kafka/Redis', 'ERR_OPERATION_UNKNOWN', /Kafka or \S+\/Redis\?/],
+      ['Build/DataPipeline/Secr', 'ERR_OPERATION_UNKNOWN', /did you mean Build\/DataPipeline\/Secor\?/],
+      ['Provision/KafkaSetup/Redis', 'ERR_OPERATION_UNKNOWN', /did you mean \S+\/Redis\?/],
       ['', 'ERR_OPERATION_UNKNOWN', /no operation ""/],
     ];
     for (const [text, code, why] of refusals) {

@@ -36,14 +36,14 @@ const MODULE = 'datapipeline';
 /**
  * Resolves a path as it was typed: the canonical one, any case, an alias, without `DataPipeline` or the
  * environment, a prefix (all below it), or the last name alone.
- * @throws ERR_OPERATION_UNKNOWN with the nearest path, ERR_OPERATION_AMBIGUOUS with all that fit
+ * @throws ERR_OPERATION_UNKNOWN with the nearest paths, ERR_OPERATION_AMBIGUOUS with all that fit
  */
 export function resolvePath(text: string, scope: PathScope): ResolvedPath {
   const parts = text
     .split('/')
     .map(plain)
     .filter(part => part !== '' && part !== '<env>');
-  const folder = FOLDERS[parts[0]?.replaceAll(/[^a-z]/g, '') ?? ''];
+  const folder = folderOf(parts[0]);
   if (folder === undefined) return resolveName(text, parts, scope);
   const below = scope.operations.filter(operation => operation.folder === folder);
   const rest = parts.slice(1);
@@ -60,9 +60,11 @@ export function resolvePath(text: string, scope: PathScope): ResolvedPath {
 function takeEnvironment(rest: string[], below: readonly Operation[], scope: PathScope): string | undefined {
   const [first, second] = rest;
   if (first === undefined || first === MODULE) return undefined;
-  const isName = below.some(operation => isNamed(operation, first));
-  // `Provision/production/Kafka` and `Provision/production`, but not `Provision/Kafka`.
-  if (second === undefined && (isName || !scope.environments.includes(first))) return undefined;
+  const isName = (list: readonly Operation[]) => list.some(operation => isNamed(operation, first));
+  const isKnown = scope.environments.includes(first);
+  // `Provision/production/Kafka` and `Provision/production`, but neither `Provision/Kafka` nor `Provision/Kafka/Redis`.
+  const isOther = second === undefined ? isName(below) || !isKnown : isName(scope.operations) && !isKnown;
+  if (isOther) return undefined;
   rest.shift();
   return first;
 }
@@ -80,6 +82,10 @@ function resolveName(text: string, parts: readonly string[], scope: PathScope): 
   return { operations: named, environment: undefined };
 }
 
+function folderOf(part: string | undefined): OperationFolder | undefined {
+  return FOLDERS[part?.replaceAll(/[^a-z]/g, '') ?? ''];
+}
+
 function isNamed({ name, aliases }: Operation, typed: string): boolean {
   return [name, ...(aliases ?? [])].some(spelling => plain(spelling) === typed);
 }
@@ -89,8 +95,19 @@ function plain(text: string): string {
 }
 
 function unknown(text: string, scope: PathScope): MillraceError {
-  const paths = scope.operations.map(operation => operationPath(operation, scope.environment));
+  const pathOf = (operation: Operation) => operationPath(operation, scope.environment);
+  const paths = scope.operations.map(pathOf);
   const names = scope.operations.map(({ name }) => name);
-  const hint = didYouMean(text, text.includes('/') ? paths : names);
+  const [first, ...rest] = text
+    .split('/')
+    .map(plain)
+    .filter(part => part !== '' && part !== MODULE);
+  const folder = folderOf(first);
+  // Parts of a path that are right by themselves say more than how near its letters are to another one.
+  const meant = scope.operations
+    .filter(operation => operation.folder === folder && rest.some(part => isNamed(operation, part)))
+    .map(pathOf);
+  const near = didYouMean(text, text.includes('/') ? paths : names);
+  const hint = meant.length > 0 ? ` (did you mean ${meant.join(' or ')}?)` : near;
   return new MillraceError('ERR_OPERATION_UNKNOWN', `there is no operation "${text}"${hint}`);
 }
