@@ -1,6 +1,6 @@
 import { JOB_NAMES } from '../core/job.ts';
 import { isLoopback } from './loopback.ts';
-import type { Config, OptionKey } from './options.ts';
+import { type Config, OPTIONS, type OptionKey } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
 /** A rule that a configuration breaks; `key` is the one to look at first. */
@@ -19,6 +19,13 @@ const REDIS_DATABASES = [
   'redis.dialcodeDatabase',
   'redis.userDatabase',
 ] as const satisfies readonly OptionKey[];
+
+/** What a server that is started here is given or draws itself, by server: a value of the operator's would be lost. */
+const OF_OTHERS = {
+  kafka: ['kafka.brokers', 'kafka.password'],
+  redis: ['redis.host', 'redis.password'],
+  postgres: ['postgres.host', 'postgres.password'],
+} as const satisfies Readonly<Record<string, readonly OptionKey[]>>;
 
 /** The rules that no single key can break alone, and those of entries of lists. Order: as the keys are listed. */
 export function contradictions(config: Config): readonly Contradiction[] {
@@ -89,6 +96,15 @@ function checkStores(config: Config, check: Check): void {
     'kafka.target',
     'is host: brokers started here listen on loopback alone, without kafka.tls, and draw a login of their own',
   );
+  for (const server of ['kafka', 'redis', 'postgres'] as const) {
+    for (const key of OF_OTHERS[server]) {
+      check(
+        config[`${server}.target`] === 'external' || String(config[key]) === String(OPTIONS[key].fallback),
+        key,
+        `is of a server that others run, and ${server}.target is host: remove it, or set ${server}.target to external`,
+      );
+    }
+  }
   for (const server of ['redis', 'postgres'] as const) {
     check(
       config[`${server}.target`] === 'external' || !config[`${server}.tls`],

@@ -156,6 +156,26 @@ describe('loadConfig', () => {
     }
   });
 
+  it('refuses an address or a password for a server that is started here', () => {
+    const values = {
+      'kafka.brokers': '127.0.0.1:9092',
+      'kafka.password': 'env:SECRET',
+      'redis.host': 'redis.example.org',
+      'redis.password': 'env:SECRET',
+      'postgres.host': 'postgres.example.org',
+      'postgres.password': 'env:SECRET',
+    };
+    for (const [key, value] of Object.entries(values)) {
+      const target = `${key.split('.')[0]}.target`;
+      load({ sets: [`${key}=${value}`] });
+      load({ sets: [`${target}=host`] });
+      assert.match(
+        whyOf(() => load({ own: `${key}: ${value}`, sets: [`${target}=host`] })),
+        new RegExp(`^${key} is of a server .*, and ${target} is host: .* \\(.*test\\.yaml:1\\)$`),
+      );
+    }
+  });
+
   it('takes every address of this machine alone for one that needs no http.allowedHosts', () => {
     for (const host of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) load({ sets: [`http.host=${host}`] });
     for (const host of ['0.0.0.0', '::', '128.0.0.1', 'localhost.example.org', '127.0.0.1.example.org']) {

@@ -129,7 +129,7 @@ describe('what is wrong with servers, through up and run', { skip, timeout: TEST
     await once(squatter, 'listening');
     const { port } = squatter.address() as AddressInfo;
     // Redis is the eighth of the block.
-    const block = { 'redis.target': 'host', 'host.portBase': port - 7 };
+    const block = { 'redis.target': 'host', 'redis.password': '', 'host.portBase': port - 7 };
     assert.match((await refused(block, 'ERR_PORT_TAKEN')).why, new RegExp(`${port}`));
     squatter.close();
     await refused({ 'log.freeBytesMin': 1e15 }, 'ERR_DISK_FULL');
