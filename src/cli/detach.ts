@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../config/load.ts';
+import { trimLog } from '../config/trim-log.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Call } from './call.ts';
 import { refuseServed } from './compose-owner.ts';
@@ -12,6 +13,7 @@ const READY_MS_MAX = 60_000;
 /** Servers come first there, and what they run may be downloaded and built before: while it lives it is waited for. */
 const SERVERS_READY_MS_MAX = 40 * 60_000;
 const LOOK_MS = 50;
+const TRIM_MS = 10_000;
 
 /**
  * Starts `up` as a process of its own, in a session of its own, and resolves when it is ready. What it says
@@ -46,14 +48,29 @@ function detachedFile({ dataDirectory, environment }: Call['settings']): string 
   return join(dataDirectory, `${environment}-up.json`);
 }
 
+/** What the detached process of an environment says. */
+export function detachedLog({ dataDirectory, environment }: Call['settings']): string {
+  return join(dataDirectory, `${environment}-up.log`);
+}
+
+/** Has this process, where it was detached, cut its log under a cap as those of servers are, until it ends. */
+export function keepLogTrimmed(call: Call): void {
+  const trim = () => {
+    if (detachedFlags(call, process.pid) !== undefined) void trimLog(detachedLog(call.settings));
+  };
+  setInterval(trim, TRIM_MS).unref();
+}
+
 /** Starts `up` with these flags in the background; see {@link detach}. */
 export async function startDetached(call: Call, flags: readonly string[]): Promise<void> {
   const { settings, output } = call;
   // Its log and its flags would be those of the process that serves.
   refuseServed(settings);
   mkdirSync(settings.dataDirectory, { recursive: true, mode: 0o711 });
-  const logPath = join(settings.dataDirectory, `${settings.environment}-up.log`);
-  const log = openSync(logPath, 'w', 0o600);
+  const logPath = detachedLog(settings);
+  writeFileSync(logPath, '', { mode: 0o600 });
+  // For appending: what is written after the log was cut stands at its begin.
+  const log = openSync(logPath, 'a', 0o600);
   const main = join(import.meta.dirname, 'main.ts');
   const child = spawn(process.execPath, [...process.execArgv, main, 'up', ...flags], {
     detached: true,

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -207,6 +216,18 @@ describe('command line with a server', () => {
     assert.deepEqual(await document(['down']), { stopped: true, pid: serving.pid, servers: [] });
     assert.equal(existsSync(join(data, 'local', 'serving.json')), false);
     assert.throws(() => process.kill(serving.pid, 0), { code: 'ESRCH' });
+    // It was cut by a test below: what came then stands at its begin, behind no hole.
+    const said = readFileSync(join(data, 'local-up.log'), 'utf8').slice(0, 4096);
+    assert.deepEqual([said.includes('\0'), said.includes('stopping')], [false, true]);
+  });
+
+  it('cuts what the detached process says under a cap', { timeout: 60_000 }, async () => {
+    const log = join(data, 'local-up.log');
+    const capBytes = 16 * 1024 * 1024;
+    appendFileSync(log, `${'x'.repeat(1023)}\n`.repeat(17 * 1024));
+    while (statSync(log).size > capBytes) await sleep(100);
+    const { size, mode } = statSync(`${log}.1`);
+    assert.deepEqual([size, mode & 0o777], [capBytes, 0o600]);
   });
 
   it('sends samples and accounts for each of them', async () => {

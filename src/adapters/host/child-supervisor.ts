@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FileTail, readFileTail } from '../../config/file-tail.ts';
+import { trimLog } from '../../config/trim-log.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { ProcessSpec, ProcessState } from '../../core/host.ts';
 import { bootId, type Supervisor } from './local-host.ts';
@@ -35,7 +34,6 @@ export interface ChildSupervisorOptions {
 
 const LOOK_MS = 20;
 const START_MS_MAX = 10_000;
-const LOG_BYTES_MAX = 16 * 1024 * 1024;
 const TAIL_BYTES_MAX = 64 * 1024;
 /** Of our variables a server gets what it needs to run and nothing that may be a secret. */
 const SERVER_VARIABLES = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'JAVA_HOME'];
@@ -63,7 +61,7 @@ export class ChildSupervisor implements Supervisor {
     await this.stop(spec.name);
     const { directory, env, users } = this.#options;
     await told(directory, () => mkdir(directory, { recursive: true, mode: 0o700 }));
-    await rotate(spec.logFile);
+    await trimLog(spec.logFile);
     const record: ProcessRecord = {
       name: spec.name,
       bootId: await bootId(),
@@ -127,7 +125,7 @@ export class ChildSupervisor implements Supervisor {
     const files = await readdir(this.#options.directory).catch(() => []);
     for (const file of files.filter(name => name.endsWith('.json'))) {
       const record = await this.#record(file.slice(0, -'.json'.length));
-      if (record !== undefined) await rotate(record.logFile);
+      if (record !== undefined) await trimLog(record.logFile);
     }
   }
 
@@ -212,23 +210,6 @@ async function endProcess(pid: number, signal: NodeJS.Signals, msMax: number): P
     await delay(LOOK_MS);
   }
   return false;
-}
-
-/**
- * Moves the end of a log that has grown past its cap to `<log>.1`, as much of it as the cap. The file is copied and
- * cut, since the server keeps it open for appending; lines written in between are lost.
- */
-async function rotate(logFile: string): Promise<void> {
-  try {
-    const { size } = await stat(logFile);
-    if (size <= LOG_BYTES_MAX) return;
-    // One that nobody looked at may be larger than what is free.
-    const end = createReadStream(logFile, { start: size - LOG_BYTES_MAX, end: size - 1 });
-    await pipeline(end, createWriteStream(`${logFile}.1`, { mode: 0o600 }));
-    await truncate(logFile);
-  } catch {
-    // No log yet, or no room for its copy: the next round looks again.
-  }
 }
 
 /** Empty where there is no such log, or it cannot be read: what failed is said without it. */

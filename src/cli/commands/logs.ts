@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
 import { sitePaths } from '../compose-site.ts';
+import { detachedLog } from '../detach.ts';
 import { formatTime } from '../format.ts';
 import { operationCall } from '../operation-call.ts';
 import { logFiles, readRunLog } from '../run-log.ts';
@@ -25,7 +26,7 @@ export async function logs(call: Call): Promise<undefined> {
 
 async function tailFile(call: Call, signal: AbortSignal): Promise<undefined> {
   const { settings, output } = call;
-  const file = join(settings.dataDirectory, `${settings.environment}-up.log`);
+  const file = detachedLog(settings);
   if (!existsSync(file)) {
     throw new MillraceError('ERR_NOT_FOUND', `there is no ${file}`, {
       remedy: 'It is written by: millrace up --detach. In the foreground, up says it on its terminal.',
@@ -33,10 +34,14 @@ async function tailFile(call: Call, signal: AbortSignal): Promise<undefined> {
   }
   await using handle = await open(file, 'r');
   const chunk = Buffer.alloc(CHUNK_BYTES);
+  let position = 0;
   // Ends at the end of the file, or with the signal.
   while (!signal.aborted) {
-    const { bytesRead } = await handle.read(chunk, 0, chunk.length);
+    const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
+    position += bytesRead;
     if (bytesRead > 0) await output.write(Buffer.from(chunk.subarray(0, bytesRead)));
+    // It was cut meanwhile, which its end tells.
+    else if ((await handle.stat()).size < position) position = 0;
     else if (!call.flag('follow') || !(await waits(signal))) return;
   }
 }

@@ -40,7 +40,7 @@ export async function uninstall(call: Call): Promise<undefined> {
   const keepsData = call.flag('keepData');
   const own = keepsData
     ? [...NOT_DATA, ...NOT_DATA_FILES].map(name => join(paths.root, name))
-    : [paths.root, `${paths.root}-up.log`, `${paths.root}-up.json`];
+    : [paths.root, `${paths.root}-up.log`, `${paths.root}-up.log.1`, `${paths.root}-up.json`];
   const others = readdirSync(paths.data, { withFileTypes: true }).filter(
     entry => entry.isDirectory() && !['releases', settings.environment].includes(entry.name),
   );

@@ -12,6 +12,7 @@ export async function up(call: Call): Promise<undefined> {
     await (await import('../detach.ts')).detach(call, port);
     return;
   }
+  (await import('../detach.ts')).keepLogTrimmed(call);
   // Before anything is opened, so that no signal is lost.
   const stopped = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
