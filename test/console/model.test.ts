@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { toCsv } from '../../src/services/console/model/csv.ts';
 import { differences } from '../../src/services/console/model/difference.ts';
 import { commonPointer, explain, fieldOf } from '../../src/services/console/model/explain.ts';
+import { findingsOf } from '../../src/services/console/model/findings.ts';
 import {
   formatAgo,
   formatBytes,
@@ -13,7 +14,7 @@ import {
   formatUtc,
 } from '../../src/services/console/model/format.ts';
 import { jsonLines, type Mark, valueAtPointer } from '../../src/services/console/model/json-lines.ts';
-import type { Json } from '../../src/services/query/contract.ts';
+import type { Json, PulseDocument } from '../../src/services/query/contract.ts';
 
 const jsonValue = fc.jsonValue({ maxDepth: 4 }).map(value => value as Json);
 
@@ -163,4 +164,23 @@ test('numbers keep the same width class and times their unit', () => {
   assert.equal(formatAgo(0, 90_000), '2 min ago');
   assert.equal(formatUtc(1_714_521_600_000), '2024-05-01T00:00:00.000Z');
   assert.equal(formatUtc(1e300), '1e+300');
+});
+
+test('the remedy of a store speaks of the store in use', () => {
+  const remedyOf = (name: string, adapter: string) => {
+    const components = [{ name, adapter, state: 'failed', detail: 'does not answer' }];
+    const pulse: unknown = {
+      status: { components, conservation: [], edges: [] },
+      disk: { freeBytes: 1e12, freeBytesMin: 1, logBytes: 0, logBytesMax: 1 },
+      ingest: { refused: {} },
+    };
+    return findingsOf(pulse as PulseDocument)[0]!.remedy;
+  };
+  assert.match(remedyOf('state', 'embedded'), /Restart Millrace; deduplication marks are rebuilt/);
+  assert.match(remedyOf('cache', 'sqlite'), /^Check the disk/);
+  assert.match(remedyOf('tables', 'sqlite'), /^Check the disk/);
+  for (const name of ['state', 'cache'])
+    assert.match(remedyOf(name, 'redis'), /^Check Redis: millrace doctor/);
+  assert.match(remedyOf('tables', 'postgresql'), /^Check PostgreSQL: millrace doctor/);
+  assert.match(remedyOf('archive', 'local'), /^Check the place of the archive/);
 });

@@ -20,23 +20,28 @@ export function findingsOf(pulse: PulseDocument): readonly Finding[] {
   return findings.sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'));
 }
 
+/** What to do about a component: by its name, or by `name adapter` where it lies on a server. */
 const REMEDIES: Readonly<Record<string, string>> = {
   ingest: 'Ingest takes events again by itself once the cause is gone; clients are told to retry.',
   log: 'Events in the quarantined ranges can no longer be read. Restore them from the archive, or send them again.',
   state: 'Restart Millrace; deduplication marks are rebuilt from the log. Nothing accepted is lost.',
+  'state redis': 'Check Redis: millrace doctor. The jobs wait, and go on by themselves once it answers.',
   cache: 'Check the disk, then load the master data again: millrace cache load DATASET FILE.',
+  'cache redis': 'Check Redis: millrace doctor. Where rows are missing: millrace cache load DATASET FILE.',
   tables: 'Check the disk. Events wait in the log, and the tables catch up once they can be written.',
+  'tables postgresql':
+    'Check PostgreSQL: millrace doctor. Events wait in the log, and the tables catch up once it can be written.',
   archive: 'Check the place of the archive and its rights. Retention keeps what was not archived yet.',
 };
 
 function componentFindings({ status }: PulseDocument): readonly Finding[] {
   return status.components
     .filter(({ state }) => state !== 'ok')
-    .map(({ name, state, detail }) => ({
+    .map(({ name, adapter, state, detail }) => ({
       severity: state === 'failed' ? ('bad' as const) : ('warn' as const),
       what: `${name} ${state === 'failed' ? 'has failed' : 'needs a look'}`,
       why: detail,
-      remedy: REMEDIES[name] ?? 'Look at the log of the process.',
+      remedy: REMEDIES[`${name} ${adapter}`] ?? REMEDIES[name] ?? 'Look at the log of the process.',
     }));
 }
 
