@@ -12,6 +12,7 @@ import { parseObject } from '../runtime/decode.ts';
 import type { Pipeline } from './compose.ts';
 import { jobDocuments } from './compose-jobs.ts';
 import { openReadTables } from './compose-tables.ts';
+import { type Stalls, watchStalls } from './stalls.ts';
 import { componentDocuments, ledgerOf, workerDocuments } from './status.ts';
 import { vitalsOf } from './vitals.ts';
 
@@ -38,8 +39,9 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
   const { log, cache, jobs, sinks, config } = pipeline;
   const { environment } = options;
   const { reader, queries } = await openReadTables({ ...pipeline, environment });
+  const stalls = watchStalls(pipeline, environment);
   return {
-    status: () => statusOf(pipeline, options, reader),
+    status: () => statusOf(pipeline, options, { reader, stalls }),
     jobs: () => jobDocuments(jobs),
     schemas: options.schemas,
     topics: async () => ({ topics: topicDocuments(ledgerOf(pipeline, environment, await log.describe())) }),
@@ -65,6 +67,7 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
     archiveObjects: () => sinks.calls.archiveObjects(),
     archiveRead: name => sinks.calls.archiveRead(name),
     async close() {
+      stalls.close();
       await queries.close();
       await reader.close();
     },
@@ -74,7 +77,7 @@ export async function createBackend(pipeline: Pipeline, options: BackendOptions)
 async function statusOf(
   pipeline: Pipeline,
   options: BackendOptions,
-  reader: TableReader,
+  { reader, stalls }: { readonly reader: TableReader; readonly stalls: Stalls },
 ): Promise<StatusDocument> {
   const state = await pipeline.log.describe();
   const ledger = ledgerOf(pipeline, options.environment, state);
@@ -83,7 +86,11 @@ async function statusOf(
     version: options.version,
     environment: options.environment,
     uptimeMs: Math.round(performance.now() - options.startedAtMs),
-    components: [...(await componentDocuments(pipeline, state, reader)), ...options.servers()],
+    components: [
+      ...(await componentDocuments(pipeline, state, reader)),
+      ...stalls.look(ledger),
+      ...options.servers(),
+    ],
     conservation: conservationRows(ledger),
     edges: edgeRows(ledger),
     workers: await workerDocuments(pipeline),

@@ -286,6 +286,11 @@ export const OPTIONS = {
     oneOf: ['debug', 'info', 'warn', 'error'],
     does: 'Least severe log line that is written.',
   },
+  'observability.stallMs': integer(
+    60_000,
+    'How long a reader may stand still while records wait for it; then it is called failed.',
+    1000,
+  ),
   'debug.failpoint': text(
     '',
     'Name of the durable step at which the process kills itself; for tests of recovery.',

@@ -97,21 +97,44 @@ function partitionsOf(ledger: Ledger, topic: string) {
   return ledger.state.topics.find(entry => entry.topic === name)?.partitions ?? [];
 }
 
-/** Records that a group has not passed yet, quarantined offsets left out. */
-function lagOf(ledger: Ledger, group: string, topic: string): number {
-  const name = fullTopic(ledger.environment, topic);
-  return partitionsOf(ledger, topic).reduce(
-    (sum, { partition, startOffset, endOffset, records, isCounted }) => {
-      const isIt = (offset: GroupProgress) =>
-        offset.group === group && offset.topic === name && offset.partition === partition;
-      const progress = ledger.state.offsets.find(isIt);
-      if (isCounted === true) return sum + Math.max(0, records - (progress?.passed ?? 0));
-      const fromOffset = progress?.offset ?? startOffset;
-      const ranges = ledger.state.quarantined.filter(range => range.partition === partition);
-      return sum + Math.max(0, endOffset - fromOffset - quarantinedIn(ranges, name, fromOffset));
-    },
-    0,
+/** How far a group has come in a partition of a stored topic. */
+export interface Standing {
+  readonly group: string;
+  /** Without prefix. */
+  readonly topic: string;
+  readonly partition: number;
+  /** Where the group reads next. */
+  readonly offset: number;
+  /** Records that it has not passed yet, quarantined offsets left out. */
+  readonly waiting: number;
+}
+
+/** Every group in every partition that it reads. */
+export function standingsOf(ledger: Ledger): readonly Standing[] {
+  return ledger.groups.flatMap(({ group, topics }) =>
+    topics.flatMap(topic => groupStandings(ledger, group, topic)),
   );
+}
+
+function groupStandings(ledger: Ledger, group: string, topic: string): readonly Standing[] {
+  const name = fullTopic(ledger.environment, topic);
+  return partitionsOf(ledger, topic).map(({ partition, startOffset, endOffset, records, isCounted }) => {
+    const isIt = (offset: GroupProgress) =>
+      offset.group === group && offset.topic === name && offset.partition === partition;
+    const progress = ledger.state.offsets.find(isIt);
+    const offset = progress?.offset ?? startOffset;
+    const ranges = ledger.state.quarantined.filter(range => range.partition === partition);
+    const left =
+      isCounted === true
+        ? records - (progress?.passed ?? 0)
+        : endOffset - offset - quarantinedIn(ranges, name, offset);
+    return { group, topic, partition, offset, waiting: Math.max(0, left) };
+  });
+}
+
+/** Records that a group has not passed yet. */
+function lagOf(ledger: Ledger, group: string, topic: string): number {
+  return groupStandings(ledger, group, topic).reduce((sum, { waiting }) => sum + waiting, 0);
 }
 
 function quarantinedIn(ranges: readonly QuarantinedRange[], topic: string, fromOffset = 0): number {

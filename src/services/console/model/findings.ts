@@ -34,6 +34,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
   archive: 'Check the place of the archive and its rights. Retention keeps what was not archived yet.',
 };
 
+const STALLED =
+  'Look at the event where it stands, and at the log; then restart Millrace, which loses nothing.';
+
 function componentFindings({ status }: PulseDocument): readonly Finding[] {
   return status.components
     .filter(({ state }) => state !== 'ok')
@@ -41,7 +44,10 @@ function componentFindings({ status }: PulseDocument): readonly Finding[] {
       severity: state === 'failed' ? ('bad' as const) : ('warn' as const),
       what: `${name} ${state === 'failed' ? 'has failed' : 'needs a look'}`,
       why: detail,
-      remedy: REMEDIES[`${name} ${adapter}`] ?? REMEDIES[name] ?? 'Look at the log of the process.',
+      remedy:
+        REMEDIES[`${name} ${adapter}`] ??
+        REMEDIES[name] ??
+        (name.startsWith('reader.') ? STALLED : 'Look at the log of the process.'),
     }));
 }
 
