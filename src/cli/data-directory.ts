@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { putFile } from '../config/put-file.ts';
 import { MillraceError } from '../core/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { isSendable } from '../services/query/access.ts';
@@ -71,7 +72,7 @@ export async function operatorToken(paths: EnvironmentPaths, logger: Logger): Pr
   if (isSendable(found)) return found;
   if (found !== '') logger.warn({ path: paths.tokenFile }, 'operator token damaged; another one was drawn');
   const token = drawSecret();
-  await writePrivate(paths.tokenFile, `${token}\n`);
+  await putFile(paths.tokenFile, `${token}\n`);
   return token;
 }
 
@@ -82,10 +83,7 @@ export function drawSecret(): string {
 
 /** Says where the environment is served, for commands that look for it. */
 export async function announce(paths: EnvironmentPaths, url: string): Promise<void> {
-  await writePrivate(
-    paths.servingFile,
-    `${JSON.stringify({ url, pid: process.pid, startedAtMs: Date.now() })}\n`,
-  );
+  await putFile(paths.servingFile, `${JSON.stringify({ url, pid: process.pid, startedAtMs: Date.now() })}\n`);
 }
 
 /** Takes back {@link announce}. */
@@ -97,7 +95,7 @@ async function checkFormat(dataDirectory: string): Promise<void> {
   const file = join(dataDirectory, 'format.json');
   const text = await readText(file);
   if (text === undefined) {
-    await writePrivate(file, FORMAT_STAMP);
+    await putFile(file, FORMAT_STAMP);
     return;
   }
   const version = versionIn(text);
@@ -126,17 +124,4 @@ async function readText(file: string): Promise<string | undefined> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** Replaces a file of mode 0600 whole, so that a reader never sees half of it. */
-async function writePrivate(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  const handle = await open(temporary, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
 }

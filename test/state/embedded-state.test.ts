@@ -148,11 +148,11 @@ describe('openEmbeddedState', () => {
   it('goes on, and keeps the log, where a snapshot cannot be written', async () => {
     isDue = logBytes => logBytes >= 100;
     const state = await open();
-    // A folder of the manifest's temporary name: no file can be opened there.
-    await mkdir(join(directory, 'manifest.json.tmp'));
+    // A folder of the manifest's name: no file can take its place.
+    await mkdir(join(directory, 'manifest.json'));
     await commit(state, 100, [mark('a', 1000)]);
     assert.deepEqual([warnings.length, keptFrom], [1, 0]);
-    await rmdir(join(directory, 'manifest.json.tmp'));
+    await rmdir(join(directory, 'manifest.json'));
     await commit(state, 150, [mark('b', 1000)]);
     assert.equal(keptFrom, 0, 'not at once again');
     await commit(state, 200, [mark('c', 1000)]);

@@ -3,13 +3,13 @@ import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FileTail, readFileTail } from '../../config/file-tail.ts';
+import { putFile } from '../../config/put-file.ts';
 import { trimLog } from '../../config/trim-log.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { ProcessSpec, ProcessState } from '../../core/host.ts';
 import { bootId, type Supervisor } from './local-host.ts';
 import type { LocalUsers } from './local-users.ts';
 import { isAlive, readProcessStat } from './process-stat.ts';
-import { putFile } from './put-file.ts';
 import { told } from './told.ts';
 
 /** What a state file says; beside it `<name>.stat` is the process's own line of /proc. */

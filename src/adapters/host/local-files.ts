@@ -5,10 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makePrivate } from '../../config/private-file.ts';
+import { putFile } from '../../config/put-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { FileRights, FileState, Host, LockWait } from '../../core/host.ts';
 import type { LocalUsers } from './local-users.ts';
-import { putFile } from './put-file.ts';
 import { told } from './told.ts';
 
 const LOCK_LOOK_MS = 100;

@@ -1,10 +1,11 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { syncFolder } from '../../config/put-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { failpoint } from '../../observability/failpoint.ts';
 import type { Snapshot } from './frame.ts';
-import { isMissing, syncDirectory } from './journal-files.ts';
+import { isMissing } from './journal-files.ts';
 import { LogIndex } from './log-index.ts';
 
 /** Raised when what a checkpoint says, or a frame, changes its meaning. */
@@ -41,7 +42,7 @@ export async function writeCheckpoint(directory: string, index: LogIndex): Promi
   failpoint('log.afterCheckpointWrite');
   await rename(`${path}.new`, path);
   failpoint('log.afterCheckpointRename');
-  await syncDirectory(directory);
+  await syncFolder(directory);
 }
 
 /**

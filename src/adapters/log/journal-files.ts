@@ -1,5 +1,6 @@
-import { open, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../../config/put-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 
 /** One journal file. `base` is the address of its first byte; addresses count bytes over all segments. */
@@ -29,20 +30,10 @@ export async function fileBytes(path: string): Promise<number | undefined> {
   }
 }
 
-/** Makes creations, renames and removals in a directory durable. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Removes a file durably; it may be gone already. */
 export async function removeFile(directory: string, path: string): Promise<void> {
   await rm(path, { force: true });
-  await syncDirectory(directory);
+  await syncFolder(directory);
 }
 
 /** The answer of a reading call on a path; an error other than a missing file becomes ERR_STORE_UNAVAILABLE. */

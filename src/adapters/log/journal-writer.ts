@@ -1,10 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { syncFolder } from '../../config/put-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { CommitResult, GroupOffset } from '../../core/ports.ts';
 import { failpoint, isFailpointArmed } from '../../observability/failpoint.ts';
 import { type FrameMeta, framePieces, type Snapshot } from './frame.ts';
-import { removeFile, segmentPath, syncDirectory, writeError } from './journal-files.ts';
+import { removeFile, segmentPath, writeError } from './journal-files.ts';
 import type { LogIndex } from './log-index.ts';
 import type { SharedPositions } from './shared-positions.ts';
 import { SpareSegment } from './spare-segment.ts';
@@ -257,7 +258,7 @@ export class JournalWriter {
     // A file of this name holds nothing durable: a segment that failed before its first frame.
     await removeFile(journal, path);
     const file = await open(path, 'wx+', 0o600);
-    await syncDirectory(journal);
+    await syncFolder(journal);
     return file;
   }
 

@@ -2,18 +2,12 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { syncFolder } from '../../config/put-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { QuarantinedRange } from '../../core/ports.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import {
-  fileBytes,
-  listSegments,
-  type SegmentFile,
-  segmentPath,
-  syncDirectory,
-  writeError,
-} from './journal-files.ts';
+import { fileBytes, listSegments, type SegmentFile, segmentPath, writeError } from './journal-files.ts';
 import { LogIndex } from './log-index.ts';
 import { adoptSpare } from './spare-segment.ts';
 import { surveySegment } from './survey.ts';
@@ -43,7 +37,7 @@ export async function preparePaths(directory: string): Promise<LogPaths> {
   };
   await mkdir(paths.journal, { recursive: true, mode: 0o700 });
   await mkdir(paths.quarantine, { recursive: true, mode: 0o700 });
-  await syncDirectory(directory);
+  await syncFolder(directory);
   return paths;
 }
 
@@ -158,7 +152,7 @@ async function setAside(paths: LogPaths, file: SegmentFile, { validEnd, usedEnd 
     createReadStream(file.path, { start: validEnd - file.base, end: usedEnd - file.base - 1 }),
     createWriteStream(target, { flush: true, mode: 0o600 }),
   );
-  await syncDirectory(paths.quarantine);
+  await syncFolder(paths.quarantine);
 }
 
 /**
@@ -173,5 +167,5 @@ async function makeDurable(paths: LogPaths, file: SegmentFile, tail: Tail): Prom
   } finally {
     await handle.close();
   }
-  await syncDirectory(paths.journal);
+  await syncFolder(paths.journal);
 }

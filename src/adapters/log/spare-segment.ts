@@ -1,8 +1,9 @@
 import { type FileHandle, open, rename, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { syncFolder } from '../../config/put-file.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { addressOf, FIXED_BYTES } from './frame.ts';
-import { fileBytes, removeFile, segmentPath, syncDirectory } from './journal-files.ts';
+import { fileBytes, removeFile, segmentPath } from './journal-files.ts';
 
 /** Zeros are written and synced by so many bytes: a commit that syncs at the same time waits for one such piece. */
 const STEP_BYTES = 1024 * 1024;
@@ -79,8 +80,8 @@ export class SpareSegment {
    */
   async settle(): Promise<void> {
     if (!this.#isTaken) return;
-    await syncDirectory(this.#options.journal);
-    await syncDirectory(this.#options.directory);
+    await syncFolder(this.#options.journal);
+    await syncFolder(this.#options.directory);
     this.#isTaken = false;
   }
 
@@ -119,7 +120,7 @@ export class SpareSegment {
         await file.write(ZEROS, 0, Math.min(STEP_BYTES, bytes - at), at);
         await file.datasync();
       }
-      await syncDirectory(directory);
+      await syncFolder(directory);
       return file;
     } catch (error) {
       await file.close();
@@ -145,7 +146,7 @@ export async function adoptSpare(
     logger.warn({ file: basename(target) }, 'log segment had lost its name, named by its first frame');
     // A file that has the name already failed before its first frame.
     await rename(path, target);
-    await syncDirectory(journal);
+    await syncFolder(journal);
   }
   // Where the system kept both names of one file, the rename left them.
   await removeFile(directory, path);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, mkdir, open, readdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { syncFolder } from '../../config/put-file.ts';
 import { assert, MillraceError } from '../../core/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../../core/ports.ts';
 import { storeError } from '../../core/store-error.ts';
@@ -140,11 +141,6 @@ async function makeDurableFolder(store: FolderStore, folder: string): Promise<vo
   }
   if (store.durable.size >= DURABLE_FOLDERS_MAX) store.durable.clear();
   store.durable.add(folder);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, constants.O_RDONLY);
-  await handle.sync();
 }
 
 async function guarded<T>(what: string, call: () => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '../../config/put-file.ts';
 import { isObject, parseJsonObject } from '../../core/event.ts';
 import type { ReceiptEntry, ReceiptLog } from '../../core/receipts.ts';
 import { storeError } from '../../core/store-error.ts';
@@ -78,8 +79,7 @@ async function appendAt(file: string, wholeBytes: number, text: string): Promise
   } catch (error) {
     throw storeError(error, `receipts ${file}`);
   }
-  await using folder = await open(dirname(file), 'r');
-  await folder.sync();
+  await syncFolder(dirname(file));
 }
 
 /** Undefined where it is no line of ours: an entry that somebody damaged is not read as one. */

@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { putFile, syncFolder } from '../../config/put-file.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../core/event.ts';
 import type { SchemaBreak } from '../../core/schema-documents.ts';
@@ -43,7 +44,8 @@ export async function readPublished(directory: string): Promise<PublishedFile | 
 
 /** Makes a set current: durable when it resolves. */
 export async function writePublished(directory: string, published: PublishedFile): Promise<void> {
-  await replaceFile(directory, 'published.json', { formatVersion: FORMAT_VERSION, ...published });
+  await makeFolder(directory);
+  await putFile(join(directory, 'published.json'), textOf(published));
 }
 
 /** Reads the versions that a set names. Throws ERR_SCHEMA_INVALID where one is not there. */
@@ -81,7 +83,11 @@ export async function writeVersion(directory: string, version: VersionFile): Pro
   const folder = join(directory, version.eid);
   await makeFolder(folder);
   await syncFolder(directory);
-  await replaceFile(folder, `${version.version}.json`, { formatVersion: FORMAT_VERSION, ...version });
+  await putFile(join(folder, `${version.version}.json`), textOf(version));
+}
+
+function textOf(document: PublishedFile | VersionFile): string {
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, ...document }, null, 2)}\n`;
 }
 
 async function readVersion(folder: string, name: string): Promise<VersionFile> {
@@ -139,28 +145,4 @@ function isAbsent(error: unknown): boolean {
 
 async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-}
-
-/** Replaces a file of mode 0600 whole; the rename is durable before it resolves. */
-async function replaceFile(folder: string, name: string, document: object): Promise<void> {
-  await makeFolder(folder);
-  const temporary = join(folder, `${name}.tmp`);
-  const handle = await open(temporary, 'w', 0o600);
-  try {
-    await handle.writeFile(`${JSON.stringify(document, null, 2)}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, join(folder, name));
-  await syncFolder(folder);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

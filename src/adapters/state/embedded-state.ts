@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { putFile } from '../../config/put-file.ts';
 import { assert } from '../../core/errors.ts';
 import type { Mark } from '../../core/job.ts';
 import type { StateStore } from '../../core/ports.ts';
 import { KeyDigests } from './key-digests.ts';
 import { MarkTables } from './mark-tables.ts';
-import { loadSnapshot, saveSnapshot, writeWhole } from './snapshot.ts';
+import { loadSnapshot, saveSnapshot } from './snapshot.ts';
 
 const BYTES_PER_MARK = 24;
 const SEEDS_BYTES = 16;
@@ -164,6 +165,6 @@ async function loadSeeds({ directory, warn }: EmbeddedStateOptions): Promise<Buf
   const seeds = randomBytes(SEEDS_BYTES);
   const crc = Buffer.alloc(4);
   crc.writeUInt32LE(crc32(seeds));
-  await writeWhole(path, [seeds, crc]);
+  await putFile(path, Buffer.concat([seeds, crc]));
   return seeds;
 }

@@ -1,6 +1,7 @@
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { putFile } from '../../config/put-file.ts';
 import { failpoint } from '../../observability/failpoint.ts';
 import { DigestTable } from './digest-table.ts';
 
@@ -64,38 +65,19 @@ export async function saveSnapshot(directory: string, snapshot: Snapshot): Promi
     // Named by content: a table that no longer changes is written once.
     const file = `marks-${table.baseMs}-${table.count}-${crc.toString(16).padStart(8, '0')}.bin`;
     // A file of that name that this process neither wrote nor read may be the damaged one it fell back from.
-    if (!snapshot.files.has(file)) await writeWhole(join(directory, file), [bytes]);
+    if (!snapshot.files.has(file)) await putFile(join(directory, file), bytes);
     entries.push({ file, baseMs: table.baseMs, latestMs: table.latestMs, count: table.count, crc });
   }
   failpoint('state.afterTables');
   const text = JSON.stringify({ position: snapshot.position, tables: entries } satisfies Manifest);
-  await writeWhole(join(directory, MANIFEST), [Buffer.from(`${crc32(text).toString(16)} ${text}`)]);
+  await putFile(join(directory, MANIFEST), `${crc32(text).toString(16)} ${text}`);
   failpoint('state.afterManifest');
   const kept = new Set(entries.map(entry => entry.file));
   for (const file of await readdir(directory)) {
-    if (/^marks-.*\.bin(\.tmp)?$/.test(file) && !kept.has(file))
+    if (/^\.?marks-.*\.bin(\.\d+)?(\.tmp)?$/.test(file) && !kept.has(file))
       await rm(join(directory, file), { force: true });
   }
   return kept;
-}
-
-/** Replaces a file durably: temporary file, sync, rename, sync of the folder. Mode 0600. */
-export async function writeWhole(path: string, chunks: readonly Uint8Array[]): Promise<void> {
-  const temporary = `${path}.tmp`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    for (const chunk of chunks) await file.writeFile(chunk);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 function parseManifest(text: string): Manifest {

@@ -2,9 +2,9 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
- * Replaces a file whole: writes beside it, makes that durable, then takes its place. A reader, or a crash, never meets
- * half of it.
- * @param setRights  gives the made file its rights; until then it is ours alone
+ * Replaces a file whole and durably: writes beside it, syncs that, takes its place, syncs the folder. A reader, or a
+ * crash, never meets half of it. A crash may leave `.<name>.<pid>.tmp` behind.
+ * @param setRights  gives the made file its rights; until then, and where absent, it is ours alone (0600)
  */
 export async function putFile(
   path: string,
@@ -27,10 +27,15 @@ export async function putFile(
     await rm(temporary, { force: true });
     throw error;
   }
-  const folder = await open(dirname(path), 'r');
+  await syncFolder(dirname(path));
+}
+
+/** Makes creations, renames and removals in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
   try {
-    await folder.sync();
+    await handle.sync();
   } finally {
-    await folder.close();
+    await handle.close();
   }
 }
