@@ -1,5 +1,4 @@
-import { MillraceError } from '../core/errors.ts';
-import { JOB_NAMES, type Job } from '../core/job.ts';
+import type { Job } from '../core/job.ts';
 import { TOPICS, topicKind } from '../core/topics.ts';
 
 /** Jobs that run as one pass under one consumer group. */
@@ -24,16 +23,10 @@ export function groupOf(job: Job): string {
 
 /**
  * Cuts the main line of jobs before each job of `chain.split`; the topics that such a job reads are stored.
- * `summarise-route` is a line of its own. Throws ERR_CONFIG_INVALID for a name that cannot start a segment.
+ * `summarise-route` is a line of its own.
+ * @param split  names of jobs, as src/config/check.ts has looked at them
  */
 export function planLayout(jobs: readonly Job[], split: readonly string[], store: string): Layout {
-  for (const name of split) {
-    if (!JOB_NAMES.some(known => known === name)) {
-      throw new MillraceError('ERR_CONFIG_INVALID', `chain.split names "${name}", which is no job`, {
-        remedy: `Name some of: ${JOB_NAMES.join(', ')}.`,
-      });
-    }
-  }
   const starts = jobs.filter(
     (job, i) =>
       i === 0 || split.includes(job.name) || job.inputs.every(topic => topicKind(topic) === 'input'),

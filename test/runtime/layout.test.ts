@@ -144,10 +144,6 @@ describe('planLayout', () => {
       'telemetry.log',
     ]);
   });
-
-  it('refuses a name that is no job', () => {
-    assert.throws(() => planLayout(jobs, ['dedupe'], 'edges'), { code: 'ERR_CONFIG_INVALID' });
-  });
 });
 
 describe('layouts', () => {

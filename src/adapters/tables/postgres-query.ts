@@ -9,13 +9,12 @@ import { PostgresRows } from './postgres-rows.ts';
 import {
   closedError,
   openQuerySession,
-  type QueryLimits,
   type QueryRun,
   timeoutError,
   withinDeadline,
 } from './postgres-session.ts';
 import { ANSWER_BYTES_MAX } from './query-answer.ts';
-import { QueryTurns } from './query-turns.ts';
+import { type QueryLimits, QueryTurns } from './query-turns.ts';
 
 /**
  * Makes a runner of users' SQL: `query.concurrentMax` connections at most, up to 32 queries waiting. Each query has

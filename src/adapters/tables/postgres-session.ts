@@ -1,16 +1,10 @@
 import pg from 'pg';
-import type { Config } from '../../config/options.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { clientConfig, nameOf, type PostgresOptions, withClient } from './postgres-connection.ts';
 import { postgresError } from './postgres-error.ts';
 import type { ReaderRole } from './postgres-reader-role.ts';
 import type { PostgresRows } from './postgres-rows.ts';
-
-/** What a query may take. */
-export type QueryLimits = Pick<
-  Config,
-  'query.timeoutMs' | 'query.rowsMax' | 'query.memoryBytesMax' | 'query.concurrentMax'
->;
+import type { QueryLimits } from './query-turns.ts';
 
 /** A query that is being run. */
 export interface QueryRun {

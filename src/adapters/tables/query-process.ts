@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
-import type { Config } from '../../config/options.ts';
 import type { QueryDocument } from '../../core/documents.ts';
 import { MillraceError } from '../../core/errors.ts';
 import type { QueryRunner } from '../../core/ports.ts';
 import { READABLE_RELATIONS } from '../../core/relations.ts';
 import { ANSWER_BYTES_MAX } from './query-answer.ts';
-import { QueryTurns } from './query-turns.ts';
+import { type QueryLimits, QueryTurns } from './query-turns.ts';
 
 /** What the process that runs a query is told, as JSON on its standard input. */
 export interface QueryRequest {
@@ -30,10 +29,7 @@ export interface QueryFailure {
 /** Where the tables lie and what a query may take. */
 export interface QueryOptions {
   readonly file: string;
-  readonly config: Pick<
-    Config,
-    'query.timeoutMs' | 'query.rowsMax' | 'query.memoryBytesMax' | 'query.concurrentMax'
-  >;
+  readonly config: QueryLimits;
 }
 
 const CHILD = path.join(import.meta.dirname, 'query-child.ts');

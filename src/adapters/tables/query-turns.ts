@@ -1,4 +1,11 @@
+import type { Config } from '../../config/options.ts';
 import { MillraceError } from '../../core/errors.ts';
+
+/** What queries may take. */
+export type QueryLimits = Pick<
+  Config,
+  'query.timeoutMs' | 'query.rowsMax' | 'query.memoryBytesMax' | 'query.concurrentMax'
+>;
 
 const WAITING_MAX = 32;
 
