@@ -5,9 +5,9 @@ import { PACKAGE_ROOT } from '../src/config/environment.ts';
 import { readFiles } from './source-files.ts';
 
 /**
- * Runs the tests: all of them, `--unit` only what needs no server (not `*.e2e.test.ts`), or what a name
- * matches: files whose path holds it, else tests whose name does. Failures and seeds are printed as they come, the
- * last line is `N passed, N failed, N skipped`. Exit 1 on a failure and where no test ran.
+ * Runs the tests: all of them, `--unit` only what needs no server (not `*.e2e.test.ts`), or what a name matches: files
+ * whose path holds it, else tests whose name does, in files that say it as it stands. Failures and seeds are printed as
+ * they come, the last line is `N passed, N failed, N skipped`. Exit 1 on a failure and where no test ran.
  */
 
 /** The part of the runner's report that is used here. */
@@ -35,11 +35,20 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const candidates = readFiles('test', '.test.ts')
-  .map(({ path }) => path)
-  .filter(path => !flags.includes('--unit') || !path.endsWith('.e2e.test.ts'));
-const named = candidates.filter(path => name === undefined || path.includes(name));
+const candidates = readFiles('test', '.test.ts').filter(
+  ({ path }) => !flags.includes('--unit') || !path.endsWith('.e2e.test.ts'),
+);
+const named = candidates.filter(({ path }) => name === undefined || path.includes(name));
 const byName = named.length === 0 && name !== undefined;
+// Nothing is started for a file that does not hold the name at all.
+const holding = byName
+  ? candidates.filter(({ text }) => text.toLowerCase().includes(name.toLowerCase()))
+  : named;
+if (holding.length === 0) {
+  process.stderr.write(`no test file and no test has "${name}" in its name\n`);
+  process.exit(1);
+}
+const chosen = holding.map(({ path }) => path);
 
 // A reader that goes away (`| head`) ends the run.
 process.stdout.on('error', () => process.exit(1));
@@ -56,7 +65,6 @@ interface FileState {
 const files = new Map<string, FileState>();
 
 const isTimed = (path: string) => path.endsWith('-timing.e2e.test.ts');
-const chosen = byName ? candidates : named;
 await runFiles(
   chosen.filter(path => !isTimed(path)),
   2,
