@@ -53,6 +53,12 @@ export function detachedLog({ dataDirectory, environment }: Call['settings']): s
   return join(dataDirectory, `${environment}-up.log`);
 }
 
+/** All that a detached process leaves in the data directory beside the environment's folder. */
+export function detachedFiles(settings: Call['settings']): readonly string[] {
+  const log = detachedLog(settings);
+  return [log, `${log}.1`, detachedFile(settings)];
+}
+
 /** Has this process, where it was detached, cut its log under a cap as those of servers are, until it ends. */
 export function keepLogTrimmed(call: Call): void {
   const trim = () => {

@@ -250,7 +250,7 @@ async function checkServing({ opened }: Context): Promise<readonly Finding[]> {
     found: `${name} ${state}: ${detail}`,
     remedy: 'millrace status tells more.',
   }));
-  const other = await otherRelease(opened.scope);
+  const other = otherRelease(served, opened.scope);
   const release = {
     ok: other === null,
     found:

@@ -123,12 +123,11 @@ function groupStandings(ledger: Ledger, group: string, topic: string): readonly 
       offset.group === group && offset.topic === name && offset.partition === partition;
     const progress = ledger.state.offsets.find(isIt);
     const offset = progress?.offset ?? startOffset;
+    const standing = { group, topic, partition, offset };
+    if (isCounted === true) return { ...standing, waiting: Math.max(0, records - (progress?.passed ?? 0)) };
     const ranges = ledger.state.quarantined.filter(range => range.partition === partition);
-    const left =
-      isCounted === true
-        ? records - (progress?.passed ?? 0)
-        : endOffset - offset - quarantinedIn(ranges, name, offset);
-    return { group, topic, partition, offset, waiting: Math.max(0, left) };
+    const lost = quarantinedIn(ranges, name, offset);
+    return { ...standing, waiting: Math.max(0, endOffset - offset - lost) };
   });
 }
 

@@ -8,14 +8,20 @@ export interface Stall extends Standing {
   readonly isWhole: boolean;
 }
 
+/** Where a reader was first seen to stand, and when by the caller's clock. */
+interface Seen {
+  readonly offset: number;
+  readonly sinceMs: number;
+}
+
 /**
  * Tells readers that stand still from those that are slow or have nothing to do. Knows only what it was shown: where
  * nobody looks, nothing stalls.
  */
 export class StallWatch {
   readonly #limitMsOf: (group: string) => number;
-  /** Group, topic and partition → where it was first seen to stand, and when by the caller's clock. */
-  #seen = new Map<string, { readonly offset: number; readonly sinceMs: number }>();
+  /** By group, topic and partition. */
+  #seen: ReadonlyMap<string, Seen> = new Map();
 
   /** @param limitMsOf  how long a group may stand still, ms */
   constructor(limitMsOf: (group: string) => number) {
@@ -27,16 +33,16 @@ export class StallWatch {
    * @param nowMs  by a clock that never goes back
    */
   look(standings: readonly Standing[], nowMs: number): readonly Stall[] {
-    const seen = new Map<string, { readonly offset: number; readonly sinceMs: number }>();
+    const seen = new Map<string, Seen>();
     const still: Omit<Stall, 'isWhole'>[] = [];
     const moving = new Set<string>();
     for (const standing of standings) {
       if (standing.waiting === 0) continue;
       const key = `${standing.group}:${standing.topic}:${standing.partition}`;
       const before = this.#seen.get(key);
-      const now = before?.offset === standing.offset ? before : { offset: standing.offset, sinceMs: nowMs };
-      seen.set(key, now);
-      const stillMs = nowMs - now.sinceMs;
+      const since = before?.offset === standing.offset ? before.sinceMs : nowMs;
+      seen.set(key, { offset: standing.offset, sinceMs: since });
+      const stillMs = nowMs - since;
       if (stillMs >= this.#limitMsOf(standing.group)) still.push({ ...standing, stillMs });
       else moving.add(standing.group);
     }

@@ -11,6 +11,7 @@ import { readSecret } from '../../operations/provision/managed-file.ts';
 import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { sitePaths } from '../compose-site.ts';
+import { detachedLog } from '../detach.ts';
 import { checkAll } from '../doctor.ts';
 import { errorDocumentOf } from '../error-document.ts';
 import { generatedSecrets } from '../generated-secrets.ts';
@@ -51,7 +52,7 @@ export async function supportBundle(call: Call): Promise<undefined> {
       logFiles(join(paths.operations, 'runs')).slice(-RUNS_MAX).map(readRunLog),
     ),
     status: await orError(() => askDocument<object>(findServer(settings), { path: '/v1/status' })),
-    log: await orError(() => endOf(`${paths.root}-up.log`)),
+    log: await orError(() => endOf(detachedLog(settings))),
   };
   const text = redact(JSON.stringify(document, null, 2), await knownSecrets(settings, opened.scope));
   const file = resolve(call.text('out') ?? `millrace-support-${settings.environment}.json`);

@@ -5,6 +5,7 @@ import type { Call } from '../call.ts';
 import { openOperations } from '../compose-operations.ts';
 import { stopEnvironmentServers } from '../compose-servers.ts';
 import { refuseUnconfirmed } from '../confirm.ts';
+import { detachedFiles } from '../detach.ts';
 import { operationCall } from '../operation-call.ts';
 
 /** What of an environment's folder is no data, and goes also with --keep-data. */
@@ -40,7 +41,7 @@ export async function uninstall(call: Call): Promise<undefined> {
   const keepsData = call.flag('keepData');
   const own = keepsData
     ? [...NOT_DATA, ...NOT_DATA_FILES].map(name => join(paths.root, name))
-    : [paths.root, `${paths.root}-up.log`, `${paths.root}-up.log.1`, `${paths.root}-up.json`];
+    : [paths.root, ...detachedFiles(settings)];
   const others = readdirSync(paths.data, { withFileTypes: true }).filter(
     entry => entry.isDirectory() && !['releases', settings.environment].includes(entry.name),
   );

@@ -3,6 +3,7 @@ import { isObject } from '../../core/event.ts';
 import { embeddedUnit } from '../engine/embedded-unit.ts';
 import { expectThat } from '../engine/expect.ts';
 import type { Operation, Scope } from '../engine/operation.ts';
+import { restartCommand } from '../engine/other-release.ts';
 import { SCHEMA_PARAMETERS } from '../engine/parameters.ts';
 import { BUILDS } from '../engine/release.ts';
 import type { Trial } from '../engine/site.ts';
@@ -38,7 +39,7 @@ async function verify({ site, release, environment }: Scope) {
   const old = served?.workers.filter(worker => worker.schemasDigest !== served.schemas.digest) ?? [];
   if (served !== null && (old.length > 0 || served.schemas.shippedDigest !== release.schemasDigest)) {
     throw new MillraceError('ERR_VERIFY_FAILED', 'the serving process has loaded other schemas', {
-      remedy: `Restart it: millrace restart Deploy/Yarn --env ${environment}`,
+      remedy: `Restart it: ${restartCommand(environment)}`,
     });
   }
   return { schemas: release.schemasDigest, served: served?.workers.length ?? 0 };

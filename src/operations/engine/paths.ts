@@ -39,10 +39,7 @@ const MODULE = 'datapipeline';
  * @throws ERR_OPERATION_UNKNOWN with the nearest paths, ERR_OPERATION_AMBIGUOUS with all that fit
  */
 export function resolvePath(text: string, scope: PathScope): ResolvedPath {
-  const parts = text
-    .split('/')
-    .map(plain)
-    .filter(part => part !== '' && part !== '<env>');
+  const parts = partsOf(text);
   const folder = folderOf(parts[0]);
   if (folder === undefined) return resolveName(text, parts, scope);
   const below = scope.operations.filter(operation => operation.folder === folder);
@@ -82,6 +79,13 @@ function resolveName(text: string, parts: readonly string[], scope: PathScope): 
   return { operations: named, environment: undefined };
 }
 
+function partsOf(text: string): readonly string[] {
+  return text
+    .split('/')
+    .map(plain)
+    .filter(part => part !== '' && part !== '<env>');
+}
+
 function folderOf(part: string | undefined): OperationFolder | undefined {
   return FOLDERS[part?.replaceAll(/[^a-z]/g, '') ?? ''];
 }
@@ -98,10 +102,7 @@ function unknown(text: string, scope: PathScope): MillraceError {
   const pathOf = (operation: Operation) => operationPath(operation, scope.environment);
   const paths = scope.operations.map(pathOf);
   const names = scope.operations.map(({ name }) => name);
-  const [first, ...rest] = text
-    .split('/')
-    .map(plain)
-    .filter(part => part !== '' && part !== MODULE);
+  const [first, ...rest] = partsOf(text).filter(part => part !== MODULE);
   const folder = folderOf(first);
   // Parts of a path that are right by themselves say more than how near its letters are to another one.
   const meant = scope.operations

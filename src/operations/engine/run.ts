@@ -132,7 +132,7 @@ async function runOne({ operation, path }: Inspection, state: RunState): Promise
   // Looked at again: what it needs may have changed it meanwhile, and another run may have been cut off in it.
   const inspection = await inspect(operation, deps.scope);
   const emit = eventsOf(path, deps);
-  const other = inspection.unit.isServed ? await otherRelease(deps.scope) : null;
+  const other = inspection.unit.isServed ? otherRelease(await deps.scope.site.served(), deps.scope) : null;
   const until =
     other === null
       ? ''
