@@ -9,28 +9,34 @@ interface Order {
   readonly connections: number;
   readonly eventsPerRequest: number;
   readonly isGzip: boolean;
+  /** From the first request that may count to the last. */
   readonly durationMs: number;
   /** Requests a second over all connections; absent: as fast as answers come. */
   readonly rate?: number;
 }
+
+/** Requests before that are sent and not counted: the generator itself is compiled by then, and connected. */
+const SETTLE_MS = 500;
 
 const order = JSON.parse(process.argv[2]!) as Order;
 const requests = Array.from({ length: 64 }, (_, i) =>
   requestOf(benchBatch(i * 1000, order.eventsPerRequest)),
 );
 const startedMs = performance.now();
-const endMs = startedMs + order.durationMs;
+const countedFromMs = startedMs + SETTLE_MS;
+const endMs = countedFromMs + order.durationMs;
 const latenciesMs: number[] = [];
 let accepted = 0;
+let counted = 0;
 let refused = 0;
 let issued = 0;
 
 await Promise.all(Array.from({ length: order.connections }, drive));
 latenciesMs.sort((a, b) => a - b);
 const at = (share: number) => latenciesMs[Math.floor(latenciesMs.length * share)] ?? 0;
-const seconds = (performance.now() - startedMs) / 1000;
+const seconds = (performance.now() - countedFromMs) / 1000;
 process.stdout.write(
-  JSON.stringify({ perSecond: accepted / seconds, accepted, refused, p50Ms: at(0.5), p99Ms: at(0.99) }),
+  JSON.stringify({ perSecond: counted / seconds, accepted, refused, p50Ms: at(0.5), p99Ms: at(0.99) }),
 );
 
 function requestOf(batch: Buffer): Buffer {
@@ -64,9 +70,13 @@ function drive(): Promise<void> {
     const bodyAt = answer.indexOf('\r\n\r\n') + 4;
     const length = /content-length: (\d+)/i.exec(answer)?.[1];
     if (bodyAt < 4 || length === undefined || answer.length < bodyAt + Number(length)) return;
-    if (answer.startsWith('HTTP/1.1 200')) accepted += 1;
+    const isAccepted = answer.startsWith('HTTP/1.1 200');
+    if (isAccepted) accepted += 1;
     else refused += 1;
-    latenciesMs.push(performance.now() - sentMs);
+    if (sentMs >= countedFromMs) {
+      latenciesMs.push(performance.now() - sentMs);
+      if (isAccepted) counted += 1;
+    }
     answer = '';
     send();
   });

@@ -6,7 +6,7 @@ import { addressOf, FIXED_BYTES } from './frame.ts';
 import { fileBytes, removeFile, segmentPath } from './journal-files.ts';
 
 /** Zeros are written and synced by so many bytes: a commit that syncs at the same time waits for one such piece. */
-const STEP_BYTES = 1024 * 1024;
+const STEP_BYTES = 256 * 1024;
 const ZEROS = new Uint8Array(STEP_BYTES);
 
 /** What spares are made with. */
