@@ -22,9 +22,9 @@ const REDIS_DATABASES = [
 
 /** What a server that is started here is given or draws itself, by server: a value of the operator's would be lost. */
 const OF_OTHERS = {
-  kafka: ['kafka.brokers', 'kafka.password'],
-  redis: ['redis.host', 'redis.password'],
-  postgres: ['postgres.host', 'postgres.password'],
+  kafka: ['kafka.brokers', 'kafka.password', 'kafka.mechanism', 'kafka.caFile'],
+  redis: ['redis.host', 'redis.password', 'redis.caFile'],
+  postgres: ['postgres.host', 'postgres.password', 'postgres.caFile'],
 } as const satisfies Readonly<Record<string, readonly OptionKey[]>>;
 
 /** The rules that no single key can break alone, and those of entries of lists. Order: as the keys are listed. */

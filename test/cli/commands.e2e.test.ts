@@ -271,10 +271,10 @@ describe('command line with a server', () => {
     assert.deepEqual([sent.files, sent.batches, sent.events, sent.accepted, sent.refused], [1, 3, 1, 2, 1]);
     const { status, stdout } = await run(['send', '-'], 'not json');
     assert.equal(status, 1);
-    assert.match(
-      stdout,
-      /^-:1: 400 ERR_BODY_UNREADABLE: .+\n1 batch with 0 events sent: 0 accepted, 1 refused\n$/,
-    );
+    const [refused, remedy, ...sums] = stdout.split('\n');
+    assert.match(refused!, /^-:1: 400 ERR_BODY_UNREADABLE: ./);
+    assert.equal(remedy, '  try, for ERR_BODY_UNREADABLE: Send UTF-8 JSON.');
+    assert.deepEqual(sums, ['1 batch with 0 events sent: 0 accepted, 1 refused', '']);
   });
 
   it('finds a rejected event again: failed, show, trace, query', async () => {

@@ -156,14 +156,18 @@ describe('loadConfig', () => {
     }
   });
 
-  it('refuses an address or a password for a server that is started here', () => {
+  it('refuses what only a server of others can have for one that is started here', () => {
     const values = {
       'kafka.brokers': '127.0.0.1:9092',
       'kafka.password': 'env:SECRET',
+      'kafka.mechanism': 'scram-sha-256',
+      'kafka.caFile': '/etc/ca.pem',
       'redis.host': 'redis.example.org',
       'redis.password': 'env:SECRET',
+      'redis.caFile': '/etc/ca.pem',
       'postgres.host': 'postgres.example.org',
       'postgres.password': 'env:SECRET',
+      'postgres.caFile': '/etc/ca.pem',
     };
     for (const [key, value] of Object.entries(values)) {
       const target = `${key.split('.')[0]}.target`;

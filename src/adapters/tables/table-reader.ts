@@ -120,7 +120,11 @@ async function failedEventOf(database: SqlReader, id: string): Promise<FailedEve
   const position = parsePosition(id);
   const sql = `SELECT ${FAILED_COLUMNS}, raw FROM failed WHERE topic = ? AND partition = ? AND "offset" = ?`;
   const [row] = position === undefined ? [] : await database.all(sql, position);
-  if (row === undefined) throw new MillraceError('ERR_NOT_FOUND', `no rejected event ${JSON.stringify(id)}`);
+  if (row === undefined) {
+    throw new MillraceError('ERR_NOT_FOUND', `no rejected event ${JSON.stringify(id)}`, {
+      remedy: 'Take the id from: millrace failed',
+    });
+  }
   return { ...failedRowOf(row), event: jsonOrText(String(row.raw)) };
 }
 

@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { MillraceError } from '../../core/errors.ts';
+import { ERRORS, MillraceError } from '../../core/errors.ts';
 import type { Call } from '../call.ts';
+import { isErrorCode } from '../error-code.ts';
 import { formatBytes, formatCount, formatCounted, printable } from '../format.ts';
 import { findServer } from '../http-client.ts';
 import { readBatches } from '../read-batches.ts';
@@ -91,6 +92,8 @@ function sendText(document: SendDocument): string {
     const why = [params['err'], params['errmsg']].filter(part => typeof part === 'string').join(': ');
     return printable(`${file ?? 'sample'}:${line}: ${status} ${why}`);
   });
+  const codes = new Set(refused.map(({ params }) => String(params['err'])).filter(isErrorCode));
+  for (const code of codes) lines.push(`  try, for ${code}: ${ERRORS[code].remedy}`);
   const hidden = document.refused - lines.length;
   if (hidden > 0) lines.push(`… and ${formatCount(hidden)} more; --json lists them`);
   const accepted = formatCount(document.accepted);

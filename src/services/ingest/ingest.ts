@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { Config } from '../../config/options.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { bearerOf, createTokenCheck, type TokenCheck } from './bearer.ts';
+import { BodySlabs } from './body-slabs.ts';
 import { envelopeOf, RETRY_AFTER_S } from './envelope.ts';
 import { encodingOf, inflateBody } from './inflate.ts';
 import { isJsonType } from './media-type.ts';
@@ -64,6 +65,7 @@ export function createIngest(options: IngestOptions): IngestHandler {
     ...options,
     isKnown: createTokenCheck(options.tokens),
     cors: corsHeaders(options.config),
+    slabs: new BodySlabs(),
   };
   return (request, response) => {
     serve(context, request, response).catch((error: unknown) => {
@@ -76,6 +78,7 @@ export function createIngest(options: IngestOptions): IngestHandler {
 interface Context extends IngestOptions {
   readonly isKnown: TokenCheck;
   readonly cors: OutgoingHttpHeaders;
+  readonly slabs: BodySlabs;
 }
 
 async function serve(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -84,8 +87,10 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   const memory = createMemory(context);
   meter.requests++;
   meter.inFlight++;
+  let body: Buffer | null = null;
   try {
     const read = await readBody(request, bodyLimits(context, memory), refusalOf(context, request));
+    body = read.bytes;
     meter.receivedBytes += read.receivedBytes;
     const isGone = read.bytes === null && read.refusal === null;
     if (isGone) return;
@@ -96,6 +101,7 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
     if (answer !== null) meter.refused.set(answer.code, (meter.refused.get(answer.code) ?? 0) + 1);
     reply(context, request, { response, error: answer, isLast: !read.isComplete });
   } finally {
+    if (body !== null) context.slabs.giveBack(body);
     memory.release();
     meter.inFlight--;
     countLatency(meter, performance.now() - startedMs);
@@ -120,13 +126,14 @@ function createMemory({ meter, config }: Context): BodyMemory {
   };
 }
 
-function bodyLimits({ config }: Context, memory: BodyMemory): BodyLimits {
+function bodyLimits({ config, slabs }: Context, memory: BodyMemory): BodyLimits {
   return {
     bytesMax: config['ingest.bodyBytesMax'],
     refusedBytesMax: config['ingest.refusedBytesMax'],
     msMax: config['ingest.requestMsMax'],
     tooLarge: 'ERR_BODY_TOO_LARGE',
     memory,
+    join: pieces => slabs.join(pieces),
   };
 }
 

@@ -12,6 +12,8 @@ export interface BodyLimits {
   /** What more than `bytesMax` is called. */
   readonly tooLarge: 'ERR_BODY_TOO_LARGE' | 'ERR_UPLOAD_TOO_LARGE';
   readonly memory: BodyMemory;
+  /** Puts the pieces of a whole body together. */
+  join(pieces: readonly Buffer[]): Buffer;
 }
 
 /** One request's share of the memory that all bodies have together. */
@@ -55,7 +57,7 @@ export function readBody(
   }, limits.msMax);
   const end = (isComplete: boolean, isGone = false): void => {
     clearTimeout(timer);
-    const bytes = reason === null && !isGone ? joined(chunks) : null;
+    const bytes = reason === null && !isGone ? limits.join(chunks) : null;
     chunks = [];
     resolve({ bytes, refusal: isGone ? null : reason, isComplete, receivedBytes });
   };
@@ -85,8 +87,4 @@ function whyNotKept(receivedBytes: number, chunkBytes: number, limits: BodyLimit
   return limits.memory.reserve(chunkBytes)
     ? null
     : new MillraceError('ERR_OVERLOADED', 'the memory for bodies is full');
-}
-
-function joined(chunks: readonly Buffer[]): Buffer {
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }

@@ -26,7 +26,11 @@ export const DATA_ROUTES: readonly ApiRoute[] = [
     run: async ({ backend }, { params }) => {
       const trace = await backend.trace(params['mid']!);
       if (trace.sightings.length === 0)
-        throw new MillraceError('ERR_NOT_FOUND', `no event with mid ${params['mid']}`);
+        throw new MillraceError('ERR_NOT_FOUND', `no event with mid ${params['mid']}`, {
+          remedy:
+            'Check the mid, and that its batch was answered 200: one that was refused is stored nowhere. What was ' +
+            'accepted is found within seconds, until retention removes it.',
+        });
       return { body: trace };
     },
   },

@@ -22,7 +22,13 @@ export async function readUpload(
 ): Promise<Buffer> {
   const read = await readBody(
     request,
-    { ...limits, bytesMax: takes.bytesMax, tooLarge: 'ERR_UPLOAD_TOO_LARGE', memory: UNCOUNTED },
+    {
+      ...limits,
+      bytesMax: takes.bytesMax,
+      tooLarge: 'ERR_UPLOAD_TOO_LARGE',
+      memory: UNCOUNTED,
+      join: Buffer.concat,
+    },
     refusalOf(request, takes),
   );
   if (read.refusal !== null) throw read.refusal;
