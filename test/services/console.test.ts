@@ -78,14 +78,16 @@ test('the stream sends the whole state at once and once a second, and ends when 
   assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
   const startedMs = performance.now();
   const chunks: string[] = [];
+  let firstMs: number | undefined;
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   while (pulsesIn(chunks).length < 2) {
     const { value = '', done } = await reader.read();
     assert.equal(done, false);
     chunks.push(value);
-    if (pulsesIn(chunks).length === 1)
-      assert.ok(performance.now() - startedMs < 900, 'the first comes at once');
+    // The second may come in pieces: until its last there is one.
+    if (pulsesIn(chunks).length > 0) firstMs ??= performance.now() - startedMs;
   }
+  assert.ok(firstMs! < 900, `the first comes at once, not after ${firstMs} ms`);
   const [pulse] = pulsesIn(chunks);
   assert.deepEqual(pulse!.status, it.world.status);
   assert.equal(pulse!.ingest.events, 1);
