@@ -8,7 +8,7 @@ export interface BenchOptions {
   readonly rate?: number;
   /** `soak`: how long events are sent. */
   readonly minutes?: number;
-  /** `pipeline-kafka`: only the variants whose names hold this. */
+  /** `pipeline`, `pipeline-kafka`: only the variants whose names hold this. */
   readonly only?: string;
 }
 

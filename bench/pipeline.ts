@@ -13,6 +13,7 @@ import type { NewRecord } from '../src/core/record.ts';
 import { createLogger } from '../src/observability/logger.ts';
 import { BENCH_SETS, benchBatches, masterRows } from './corpus.ts';
 import { busyParseFloorUs, cpuUs, type Figure, parseFloorUs } from './figure.ts';
+import type { BenchOptions } from './options.ts';
 
 /** Events that pass before the clock starts: until then the compiler's threads take a part that a long run has not. */
 const WARM_UP_EVENTS = 100_000;
@@ -24,13 +25,15 @@ const VARIANTS = [
   { name: 'archive on, tables off', sets: ['tables.enabled=off'], isGoal: true },
   { name: 'archive and tables on', sets: [], isGoal: false },
 ];
+/** What `--only` chooses from. */
+export const variants: readonly string[] = VARIANTS.map(({ name }) => name);
 
 /**
  * The chain on the embedded log as `up` runs it: jobs and sinks in threads of their own, every batch durable, over
  * events that wait in the input topic. The floors are JSON.parse of the same bytes in the same process, alone and while
  * the other core parses too.
  */
-export async function run(): Promise<readonly Figure[]> {
+export async function run({ only = '' }: BenchOptions): Promise<readonly Figure[]> {
   const batches = benchBatches(EVENTS);
   const floorUs = parseFloorUs(batches, EVENTS);
   const busyFloorUs = await busyParseFloorUs(batches, EVENTS);
@@ -38,7 +41,7 @@ export async function run(): Promise<readonly Figure[]> {
     { name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' },
     { name: 'JSON.parse while the other core parses', value: busyFloorUs, unit: 'us' },
   ];
-  for (const { name, sets, isGoal } of VARIANTS) {
+  for (const { name, sets, isGoal } of VARIANTS.filter(variant => variant.name.includes(only))) {
     const { eventsPerSecond, eventUs, threads } = await runOver(batches, [...BENCH_SETS, ...sets]);
     figures.push(
       {

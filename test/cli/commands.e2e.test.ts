@@ -275,6 +275,9 @@ describe('command line with a server', () => {
     assert.match(refused!, /^-:1: 400 ERR_BODY_UNREADABLE: ./);
     assert.equal(remedy, '  try, for ERR_BODY_UNREADABLE: Send UTF-8 JSON.');
     assert.deepEqual(sums, ['1 batch with 0 events sent: 0 accepted, 1 refused', '']);
+    const many = (await run(['send', '-'], 'not json\n'.repeat(22))).stdout.split('\n');
+    const all = '22 batches with 0 events sent: 0 accepted, 22 refused';
+    assert.deepEqual(many.slice(20), ['… and 2 more; --json lists them', remedy, all, '']);
   });
 
   it('finds a rejected event again: failed, show, trace, query', async () => {
@@ -289,6 +292,8 @@ describe('command line with a server', () => {
     const { rows } = await document(['query', '-'], { input: "SELECT mid FROM failed WHERE mid = 'm-1'" });
     assert.deepEqual(rows, [{ mid: 'm-1' }]);
     await document(['trace', 'no-such-mid'], { status: 1 });
+    assert.match((await run(['trace', 'no-such-mid'])).stderr, /try: Check the mid, and that its batch was/);
+    assert.match((await run(['failed', 'show', 'nope'])).stderr, /try: Take the id from: millrace failed\n/);
     await document(['query', 'DELETE FROM events'], { status: 1 });
   });
 

@@ -92,10 +92,10 @@ function sendText(document: SendDocument): string {
     const why = [params['err'], params['errmsg']].filter(part => typeof part === 'string').join(': ');
     return printable(`${file ?? 'sample'}:${line}: ${status} ${why}`);
   });
-  const codes = new Set(refused.map(({ params }) => String(params['err'])).filter(isErrorCode));
-  for (const code of codes) lines.push(`  try, for ${code}: ${ERRORS[code].remedy}`);
   const hidden = document.refused - lines.length;
   if (hidden > 0) lines.push(`… and ${formatCount(hidden)} more; --json lists them`);
+  const codes = new Set(refused.map(({ params }) => String(params['err'])).filter(isErrorCode));
+  for (const code of codes) lines.push(`  try, for ${code}: ${ERRORS[code].remedy}`);
   const accepted = formatCount(document.accepted);
   const verdict = `${accepted} accepted, ${formatCount(document.refused)} refused`;
   lines.push(`${batchesText(document)} with ${eventsText(document)} sent: ${verdict}`);
