@@ -1,16 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert, MillraceError } from '../../../core/errors.ts';
 import type { Consumer, GroupOffset, PollLimit } from '../../../core/ports.ts';
 import type { LogRecord } from '../../../core/record.ts';
 import type { Logger } from '../../../observability/logger.ts';
+import { type Fetched, Fetcher } from './fetcher.ts';
+import type { KafkaAdmin } from './kafka-admin.ts';
 import { errorFromNative, NATIVE } from './kafka-errors.ts';
-import { bytesOf, recordFrom } from './kafka-record.ts';
+import { bytesOf } from './kafka-record.ts';
 import { consumerSettings, type KafkaConnection, MEMBER_SETTINGS } from './kafka-settings.ts';
 import {
+  committedOffsets,
   consumeReady,
   type NativeClient,
   type NativeConsumer,
   type NativeError,
-  type NativeMessage,
   type NativePosition,
 } from './native-client.ts';
 import { connectHandle, disconnectHandle } from './native-handles.ts';
@@ -21,6 +24,7 @@ import { type Place, type Tenure, Tenures } from './tenures.ts';
 export interface GroupConsumerOptions {
   readonly client: NativeClient;
   readonly connection: KafkaConnection;
+  readonly admin: KafkaAdmin;
   /** Name of the group as the port has it, and on the brokers. */
   readonly group: string;
   readonly groupId: string;
@@ -40,8 +44,11 @@ const JOIN_MS_MAX = 10_000;
 const FETCH_MS_MAX = 1_000;
 /** Also the longest silence between two calls that keep the member's place in the group. */
 const WAIT_MS_MAX = 1_000;
-const FETCH_RECORDS_MAX = 4_096;
 const JOIN_LOOK_MS = 100;
+/** How often the client is called where it has not asked for it. */
+const SERVE_EVERY_MS = 100;
+/** Pause before committed offsets are asked for again. */
+const LOCATE_AGAIN_MS = 100;
 /** How often offsets are moved past control records, at most. */
 const REST_EVERY_MS = 200;
 
@@ -56,7 +63,7 @@ interface Revoke {
 }
 
 /**
- * A member of a consumer group. Guards what the brokers cannot see: the client stamps a commit with whatever
+ * A member of a consumer group: the native client keeps its place there, a {@link Fetcher} reads. Guards what the brokers cannot see: the client stamps a commit with whatever
  * place it has in the group at that moment, so that after a rebalance work from before it would pass. Therefore
  * work belongs to a {@link Tenure}; a tenure that ends with work open shuts the member off for good, and who
  * commits asks {@link GroupConsumer.check} before and {@link GroupConsumer.isCut} after the broker took the offsets.
@@ -66,35 +73,43 @@ export class GroupConsumer implements Consumer {
   readonly #options: GroupConsumerOptions;
   readonly #tenures = new Tenures();
   readonly #ready = new ReadySignal();
-  readonly #buffer: { readonly message: NativeMessage; readonly tenure: Tenure }[] = [];
+  readonly #fetcher: Fetcher;
+  readonly #buffer: { readonly record: LogRecord; readonly tenure: Tenure }[] = [];
   readonly #rebalances: Rebalance[] = [];
   readonly #revokes = new Set<Revoke>();
   #bufferAt = 0;
+  #bufferedBytes = 0;
   #isAssigned = false;
   #isPolling = false;
-  #fetching: Promise<unknown> | null = null;
+  /** True where the client has something to say. */
+  #isNativeReady = true;
+  #servedAtMs = 0;
+  #serving: Promise<unknown> | null = null;
   #isClosed = false;
   #cut: MillraceError | null = null;
-  #averageBytes = 1024;
+  #failure: MillraceError | null = null;
   #restedAtMs = 0;
 
   constructor(options: GroupConsumerOptions) {
     this.#options = options;
     const onRebalance = (error: NativeError, partitions: readonly NativePosition[]) => {
       this.#rebalances.push({ error, partitions });
-      if (this.#fetching === null) this.#serveRebalances();
+      if (this.#serving === null) this.#serveRebalances();
     };
     this.native = new options.client.KafkaConsumer(
       {
         ...consumerSettings(options.connection, options.groupId),
         ...MEMBER_SETTINGS,
         rebalance_cb: onRebalance,
-        queue_non_empty_cb: () => this.#ready.set(),
+        queue_non_empty_cb: () => {
+          this.#isNativeReady = true;
+          this.#ready.set();
+        },
       },
-      { 'auto.offset.reset': 'earliest' },
+      {},
     );
-    this.native.on('partition.eof', (end: Required<NativePosition>) => this.#metEnd(end));
     this.native.setDefaultConsumeTimeout(0);
+    this.#fetcher = new Fetcher({ ...options, onReady: () => this.#ready.set() });
   }
 
   get group(): string {
@@ -114,7 +129,9 @@ export class GroupConsumer implements Consumer {
     const isGivenUp = () => this.#isClosed || signal?.aborted === true;
     while (!isKnown() && !isGivenUp() && performance.now() < deadlineMs) {
       this.#ready.clear();
-      if ((await this.#fetch(1)) === 0 && !isKnown()) await this.#ready.wait(JOIN_LOOK_MS);
+      await this.#serve();
+      while (!isKnown() && this.#accept(this.#fetcher.next()));
+      if (!isKnown()) await this.#ready.wait(JOIN_LOOK_MS);
     }
     if (signal?.aborted !== true) return;
     await this.close();
@@ -145,10 +162,10 @@ export class GroupConsumer implements Consumer {
     this.#isClosed = true;
     this.#ready.set();
     this.#options.onClose(this);
-    await this.#fetching;
+    await this.#serving;
     // A revoke that is held would be waited for without end.
     for (const revoke of this.#revokes) this.#letGo(revoke);
-    await disconnectHandle(this.native);
+    await Promise.all([disconnectHandle(this.native), this.#fetcher.close()]);
   }
 
   /** True while something that was handed out is not committed. */
@@ -220,7 +237,8 @@ export class GroupConsumer implements Consumer {
       if (this.#cut !== null) throw this.#cut;
       if (this.#isClosed) return [];
       this.#ready.clear();
-      await this.#fill(limit);
+      await this.#serve();
+      this.#fill(limit);
       const ready = this.#take(limit);
       if (ready.length > 0) return ready;
       this.#rest();
@@ -231,15 +249,28 @@ export class GroupConsumer implements Consumer {
     }
   }
 
-  /** Fetches what lies ready, about as much as the limit asks for beyond what is buffered. */
-  async #fill(limit: PollLimit): Promise<void> {
-    const fitting = Math.min(
-      limit.recordsMax,
-      Math.ceil(limit.bytesMax / this.#averageBytes),
-      FETCH_RECORDS_MAX,
-    );
-    const missing = fitting - (this.#buffer.length - this.#bufferAt);
-    if (missing > 0) await this.#fetch(missing);
+  /** Has the client serve what the group has to say, rebalances, where it may have something. */
+  async #serve(): Promise<void> {
+    const nowMs = performance.now();
+    if (!this.#isNativeReady && nowMs - this.#servedAtMs < SERVE_EVERY_MS) return;
+    this.#isNativeReady = false;
+    this.#servedAtMs = nowMs;
+    const serving = consumeReady(this.native, 1);
+    this.#serving = serving;
+    const served = await serving;
+    this.#serving = null;
+    if (served instanceof Error) this.#meetError(served);
+    this.#serveRebalances();
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+  }
+
+  /** Unpacks about as much as the limit asks for. */
+  #fill({ recordsMax, bytesMax }: PollLimit): void {
+    const isShort = () =>
+      this.#buffer.length - this.#bufferAt < recordsMax && this.#bufferedBytes < bytesMax;
+    while (isShort() && this.#accept(this.#fetcher.next()));
   }
 
   #take(limit: PollLimit): readonly LogRecord[] {
@@ -247,11 +278,12 @@ export class GroupConsumer implements Consumer {
     let bytes = 0;
     while (this.#bufferAt < this.#buffer.length && records.length < limit.recordsMax) {
       if (records.length > 0 && bytes >= limit.bytesMax) break;
-      const { message, tenure } = this.#buffer[this.#bufferAt++]!;
+      const { record, tenure } = this.#buffer[this.#bufferAt++]!;
+      this.#bufferedBytes -= bytesOf(record);
       if (!tenure.isOpen || tenure.isRevoking) continue;
-      bytes += bytesOf(message);
-      tenure.handed(message.offset);
-      records.push(recordFrom(message));
+      bytes += bytesOf(record);
+      tenure.handed(record.offset);
+      records.push(record);
     }
     if (this.#bufferAt === this.#buffer.length) {
       this.#buffer.length = 0;
@@ -260,46 +292,28 @@ export class GroupConsumer implements Consumer {
     return records;
   }
 
-  /** Fetches into the buffer; resolves with how many records came. */
-  async #fetch(recordsMax: number): Promise<number> {
-    const fetching = consumeReady(this.native, recordsMax);
-    this.#fetching = fetching;
-    const fetched = await fetching;
-    this.#fetching = null;
-    let count = 0;
-    if (fetched instanceof Error) this.#meetError(fetched);
-    else count = this.#accept(fetched);
-    // Only now: what came with the same fetch belongs to the tenures from before.
-    this.#serveRebalances();
-    return count;
-  }
-
-  #accept(messages: readonly NativeMessage[]): number {
-    let bytes = 0;
-    for (const message of messages) {
-      bytes += bytesOf(message);
-      const tenure = this.#tenures.find(message.topic, message.partition);
-      // A fetch may still hold records of a partition that was given away while it ran.
-      if (tenure === undefined || !tenure.fetched(message.offset)) continue;
-      this.#buffer.push({ message, tenure });
+  /** Buffers what was fetched; false where it is nothing. */
+  #accept(fetched: Fetched | undefined): boolean {
+    if (fetched === undefined) return false;
+    const tenure = this.#tenures.find(fetched.topic, fetched.partition);
+    if (tenure === undefined) return true;
+    for (const record of fetched.records) {
+      if (!tenure.fetched(record.offset)) continue;
+      this.#buffer.push({ record, tenure });
+      this.#bufferedBytes += bytesOf(record);
     }
-    if (messages.length > 0) this.#averageBytes = (this.#averageBytes + bytes / messages.length) / 2;
-    return messages.length;
+    if (fetched.end !== undefined) tenure.endAt = Math.max(tenure.endAt, fetched.end);
+    return true;
   }
 
-  #metEnd({ topic, partition, offset }: Required<NativePosition>): void {
-    const tenure = this.#tenures.find(topic, partition);
-    if (tenure !== undefined) tenure.endAt = Math.max(tenure.endAt, offset);
-  }
-
-  /** Errors that end by themselves are waited out; others are the operator's to mend. */
+  /** Errors that end by themselves are waited out; others are the operator's to mend, the next poll throws them. */
   #meetError(error: NativeError): void {
     const { connection, group, topics, logger } = this.#options;
     const doing = `read ${topics.join(', ')} as a member of group ${group}`;
     const named = errorFromNative(error, { brokers: connection.brokers, doing });
-    if (error.code === NATIVE.fatal) throw this.#cutOff(error.message);
-    if (named.code !== 'ERR_STORE_UNAVAILABLE') throw named;
-    logger.warn({ why: named.why }, 'consumer waits for the brokers');
+    if (error.code === NATIVE.fatal) this.#failure = this.#cutOff(error.message);
+    else if (named.code !== 'ERR_STORE_UNAVAILABLE') this.#failure = named;
+    else logger.warn({ why: named.why }, 'consumer waits for the brokers');
   }
 
   #serveRebalances(): void {
@@ -312,8 +326,33 @@ export class GroupConsumer implements Consumer {
   #assign(partitions: readonly NativePosition[]): void {
     for (const place of partitions) this.#tenures.begin(place);
     this.#isAssigned = true;
-    this.#tell(() => this.native.incrementalAssign(partitions));
+    this.#tell(() => {
+      this.native.incrementalAssign(partitions);
+      // It keeps the place in the group and fetches nothing.
+      this.native.pause(partitions);
+    });
+    void this.#locate(partitions);
     this.#options.logger.info({ group: this.group, partitions: partitions.length }, 'partitions assigned');
+  }
+
+  /** Has partitions read from where the group has committed to. */
+  async #locate(places: readonly Place[]): Promise<void> {
+    const tenures = places.map(({ topic, partition }) => this.#tenures.find(topic, partition)!);
+    // Ends with an answer, or when the partitions are given away.
+    while (!this.#isClosed && tenures.some(({ isOpen }) => isOpen)) {
+      try {
+        const offsets = await committedOffsets(this.native, places, this.#options.requestMsMax);
+        for (const [index, tenure] of tenures.entries()) {
+          if (tenure.isOpen && !this.#isClosed) this.#fetcher.add(tenure, offsets[index]!);
+        }
+        return;
+      } catch (error) {
+        if (this.#isClosed) return;
+        this.#meetError(error as NativeError);
+        this.#ready.set();
+        await sleep(LOCATE_AGAIN_MS);
+      }
+    }
   }
 
   #revoke(partitions: readonly NativePosition[]): void {
@@ -345,6 +384,7 @@ export class GroupConsumer implements Consumer {
     clearTimeout(revoke.timer);
     this.#revokes.delete(revoke);
     const open = this.#tenures.end(revoke.partitions);
+    for (const place of revoke.partitions) this.#fetcher.remove(place);
     if (open.length > 0 && !this.#isClosed) {
       const places = open.map(({ topic, partition }) => `${topic}:${partition}`).join(', ');
       this.#cutOff(`${places} taken away with work open`);

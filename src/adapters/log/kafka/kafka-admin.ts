@@ -25,6 +25,12 @@ export interface PartitionEnds {
   readonly endOffset: number;
 }
 
+/** The broker that reads and writes of a partition go to. */
+export interface Leader {
+  readonly host: string;
+  readonly port: number;
+}
+
 const { READ_COMMITTED, READ_UNCOMMITTED } = FetchIsolationLevels;
 // The protocol's numbers of two errors that are answers.
 const TOPIC_EXISTS = 36;
@@ -138,6 +144,19 @@ export class KafkaAdmin {
     } finally {
       await producer.close();
     }
+  }
+
+  /** The leaders of the topics' partitions by `topic:partition`; those that have none now are left out. */
+  async leaders(topics: readonly string[]): Promise<ReadonlyMap<string, Leader>> {
+    const { brokers, topics: known } = await this.#metadata(topics);
+    const leaders = new Map<string, Leader>();
+    for (const [topic, { partitions }] of known) {
+      for (const [partition, { leader }] of partitions.entries()) {
+        const broker = brokers.get(leader);
+        if (broker !== undefined) leaders.set(`${topic}:${partition}`, broker);
+      }
+    }
+    return leaders;
   }
 
   /** Where the topics' partitions begin and end, by topic. */

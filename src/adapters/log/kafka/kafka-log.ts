@@ -152,7 +152,7 @@ class KafkaLog implements ServedLog {
       own: () => this.#transactions.committed,
     });
     this.#offsets = new GroupOffsets({ ...base, admin, feed: this.#feed, environment, survey: this.#survey });
-    this.#reader = new PartitionReader({ ...base, groupId: `${environment}.reader` });
+    this.#reader = new PartitionReader({ ...base, admin });
   }
 
   async start(): Promise<void> {
@@ -198,6 +198,7 @@ class KafkaLog implements ServedLog {
     const member = new GroupConsumer({
       client: this.#client,
       connection,
+      admin: this.#admin,
       group,
       groupId: fullTopic(environment, group),
       topics,

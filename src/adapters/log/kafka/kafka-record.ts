@@ -1,5 +1,5 @@
-import type { Headers, LogRecord, NewRecord } from '../../../core/record.ts';
-import type { NativeHeader, NativeMessage, NativeProducer } from './native-client.ts';
+import type { Headers, NewRecord } from '../../../core/record.ts';
+import type { NativeHeader, NativeProducer } from './native-client.ts';
 
 /**
  * Header that carries `timeMs` where it is far from the time of writing, or no whole number. Kafka deletes by a
@@ -9,7 +9,6 @@ const TIME_HEADER = 'timeMs';
 
 const PAST_MS_MAX = 3_600_000;
 const AHEAD_MS_MAX = 60_000;
-const EMPTY = Buffer.alloc(0);
 
 /** Hands a record to the producer, which copies it. Throws what the producer says, a full queue among it. */
 export function produceRecord(
@@ -32,29 +31,20 @@ export function produceRecord(
   );
 }
 
-/** A fetched record as the port has it. */
-export function recordFrom(message: NativeMessage): LogRecord {
-  const { topic, partition, offset, key, value, timestamp } = message;
-  const headers: Record<string, string> = {};
-  let timeMs = timestamp;
-  for (const header of message.headers ?? []) {
-    for (const name in header) {
-      const text = textFrom(header[name]!);
-      if (name === TIME_HEADER) timeMs = Number(text);
-      // A plain assignment to `__proto__` would set the prototype.
-      else if (name === '__proto__') Object.defineProperty(headers, name, { value: text, ...OWN });
-      else headers[name] = text;
-    }
+/** Collects the headers of a fetched record; the one that carries its time is none of them. */
+export class HeaderReader {
+  /** Ours: texts by name. */
+  readonly all: Record<string, string> = {};
+  timeMs: number | undefined;
+
+  add(name: Buffer | null, value: Buffer | null): void {
+    const key = name === null ? '' : name.toString('utf8');
+    const text = value === null ? '' : value.toString('utf8');
+    if (key === TIME_HEADER) this.timeMs = Number(text);
+    // A plain assignment to `__proto__` would set the prototype.
+    else if (key === '__proto__') Object.defineProperty(this.all, key, { value: text, ...OWN });
+    else this.all[key] = text;
   }
-  return {
-    topic,
-    partition,
-    offset,
-    key: key === null ? null : textFrom(key),
-    timeMs,
-    headers,
-    value: value ?? EMPTY,
-  };
 }
 
 /** Bytes that a record takes, about: what polls and queues are bounded by. */
@@ -79,9 +69,4 @@ function headersFor(headers: Headers, timeMs: number | undefined): NativeHeader[
 /** The client cuts texts at a NUL; bytes it takes as they are. */
 function textFor(text: string): string | Buffer {
   return text.includes('\0') ? Buffer.from(text, 'utf8') : text;
-}
-
-function textFrom(bytes: string | Uint8Array): string {
-  if (typeof bytes === 'string') return bytes;
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }

@@ -30,8 +30,6 @@ export interface NativeMessage extends Required<NativePosition> {
   readonly key: Buffer | null;
   /** Null in a tombstone. */
   readonly value: Buffer | null;
-  readonly timestamp: number;
-  readonly headers?: readonly NativeHeader[];
 }
 
 /** What was heard of a produced record. */
@@ -89,6 +87,13 @@ export interface NativeConsumer extends NativeHandle {
   unassign(): unknown;
   incrementalAssign(partitions: readonly NativePosition[]): unknown;
   incrementalUnassign(partitions: readonly NativePosition[]): unknown;
+  /** Has nothing fetched of partitions that are assigned. */
+  pause(partitions: readonly NativePosition[]): unknown;
+  committed(
+    partitions: readonly NativePosition[],
+    timeoutMs: number,
+    callback: (error: NativeError | null, positions: readonly NativePosition[]) => void,
+  ): unknown;
   /** True from the moment the group has given this member's partitions to others. */
   assignmentLost(): boolean;
   setDefaultConsumeTimeout(timeoutMs: number): void;
@@ -135,6 +140,25 @@ export function consumeReady(
 ): Promise<readonly NativeMessage[] | NativeError> {
   return new Promise(resolve => {
     consumer.consume(recordsMax, (error, messages) => resolve(error ?? messages));
+  });
+}
+
+/**
+ * Where the consumer's group has committed to in partitions, in their order; 0 where it has not. Waits for transactions
+ * that hold offsets of them.
+ */
+export async function committedOffsets(
+  consumer: NativeConsumer,
+  partitions: readonly NativePosition[],
+  timeoutMs: number,
+): Promise<readonly number[]> {
+  const positions = await new Promise<readonly NativePosition[]>((resolve, reject) => {
+    const asked = partitions.map(({ topic, partition }) => ({ topic, partition }));
+    consumer.committed(asked, timeoutMs, (error, found) => (error ? reject(error) : resolve(found)));
+  });
+  return partitions.map(({ topic, partition }) => {
+    const found = positions.find(position => position.topic === topic && position.partition === partition);
+    return Math.max(0, found?.offset ?? 0);
   });
 }
 
