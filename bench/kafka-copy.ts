@@ -37,11 +37,11 @@ const PARTITIONS = 4;
  * What Kafka alone costs, beside the pipeline on it: the same broker, client, settings and transactions, each event
  * copied as it stands to one record with a key and a header, and read by another process, committed ones only. No
  * event is looked at, nothing is stored elsewhere. Undefined where this machine cannot run Kafka.
- * @param reader  by which client it is read: the pipeline's own, or the one in JavaScript
+ * @param reader  how it is read: by the pipeline's fetcher, or by the native client
  */
 export async function measureCopy(
   events: number,
-  reader: 'reader' | 'fetcher',
+  reader: 'fetcher' | 'reader',
 ): Promise<Drained | undefined> {
   const kafka = await startServers(['kafka']);
   if ('skip' in kafka) return undefined;

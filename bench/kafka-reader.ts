@@ -4,7 +4,7 @@ import { called, consumeReady, loadNativeClient } from '../src/adapters/log/kafk
 import { ReadySignal } from '../src/adapters/log/kafka/ready-signal.ts';
 import type { CopyOrder } from './kafka-copy.ts';
 
-/** Reads what the copier has committed and does nothing with it. See `measureCopy`. */
+/** Reads what the copier has committed by the native client and does nothing with it. See `measureCopy`. */
 const [{ connection, clientPath, output, partitions, events }] = (await once(process, 'message')) as [
   CopyOrder,
 ];

@@ -14,7 +14,7 @@ import type { BenchOptions } from './options.ts';
 import { cpuPerEvent, readCpu } from './processes.ts';
 
 /** Events that pass before the clock starts: compilers and connections take a part of them that a long run has not. */
-const WARM_UP_EVENTS = 100_000;
+const WARM_UP_EVENTS = 200_000;
 const EVENTS = 600_000;
 const RECORDS_PER_COMMIT = 64;
 const BIN = join(import.meta.dirname, '../bin/millrace');
@@ -30,24 +30,24 @@ const VARIANTS: readonly { name: string; sets: readonly string[]; goal?: Figure[
 ];
 /** The floor: Kafka without the pipeline. */
 const COPY = 'copied only';
-/** The same where the client in JavaScript reads. */
-const FETCHED = 'copied only, read in JavaScript';
+/** The same where the native client reads. */
+const NATIVE_COPY = 'copied only, read by the native client';
 /** What `--only` chooses from. */
 export const variants: readonly string[] = VARIANTS.map(({ name }) => name);
 
 /**
  * The chain on Kafka and Redis as `up --env services` runs it: transactions, acks=all, marks in Redis, broker and
- * stores on this machine, over events that wait in the input topic. The rate is that of what was left when all
- * workers ran. The floors are JSON.parse of the same bytes, and the same events copied through Kafka.
+ * stores on this machine, over events that wait in the input topic. The floors are JSON.parse of the same bytes, and
+ * the same events copied through Kafka.
  */
 export async function run({ only = '' }: BenchOptions): Promise<readonly Figure[]> {
   const batches = benchBatches(EVENTS);
   const floorUs = parseFloorUs(batches, EVENTS);
   const figures: Figure[] = [{ name: 'JSON.parse, CPU per event', value: floorUs, unit: 'us' }];
-  const copy = await measureCopy(EVENTS, 'reader');
+  const copy = await measureCopy(EVENTS, 'fetcher');
   if (copy !== undefined) figures.push(...figuresOf({ name: COPY, floorUs }, copy));
-  const fetched = await measureCopy(EVENTS, 'fetcher');
-  if (fetched !== undefined) figures.push(...figuresOf({ name: FETCHED, floorUs }, fetched));
+  const native = await measureCopy(EVENTS, 'reader');
+  if (native !== undefined) figures.push(...figuresOf({ name: NATIVE_COPY, floorUs }, native));
   for (const { name, sets, goal } of VARIANTS.filter(variant => variant.name.includes(only))) {
     const measured = await runOver(batches, [...BENCH_SETS, ...sets]);
     figures.push(...figuresOf({ name, floorUs, goal }, measured));

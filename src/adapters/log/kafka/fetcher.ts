@@ -1,7 +1,8 @@
-import { type Connection, ConnectionPool, createAPI, fetchV12, type Reader } from '@platformatic/kafka';
+import { ConnectionPool } from '@platformatic/kafka';
 import { MillraceError } from '../../../core/errors.ts';
 import type { LogRecord } from '../../../core/record.ts';
 import type { Logger } from '../../../observability/logger.ts';
+import { type Answer, FETCH_MS_MAX, fetchFrom, keyOf } from './fetch-request.ts';
 import type { KafkaAdmin, Leader } from './kafka-admin.ts';
 import { brokerCode, errorFromAdmin } from './kafka-errors.ts';
 import { adminSettings, type KafkaConnection } from './kafka-settings.ts';
@@ -18,10 +19,10 @@ export interface FetcherOptions {
   onReady(): void;
 }
 
-/** What a partition has next: records, its end, or both. */
+/** What a partition has next: records, or none and where it ends. */
 export interface Fetched extends Place {
   readonly records: readonly LogRecord[];
-  /** Offset at which the partition ends for readers of committed records; undefined where more is there. */
+  /** Offset at which the partition ends for readers of committed records; told once, when it is met. */
   readonly end: number | undefined;
 }
 
@@ -36,35 +37,21 @@ interface Reading extends Place {
   toldEnd: number | undefined;
 }
 
+/** A batch that waits to be unpacked, or an end that waits to be told. */
 interface Queued {
   readonly reading: Reading;
   readonly batch: RecordBatch | undefined;
+  /** Offset that the fetch began at, maybe within its first batch. */
   readonly fromOffset: number;
   readonly end: number | undefined;
 }
 
-/** What a broker answered for a partition, its batches not looked at. */
-interface Answer extends Place {
-  readonly errorCode: number;
-  readonly lastStableOffset: number;
-  readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: number }[];
-  readonly records: Buffer | undefined;
-}
-
 /** Bytes, as they come, packed: no fetch is made while as many wait. */
 const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
-const FETCH_BYTES_MAX = 4 * 1024 * 1024;
-const PARTITION_BYTES_MAX = 1024 * 1024;
-/** How long a fetch waits at the broker for a record. */
-const FETCH_MS_MAX = 100;
-const READ_COMMITTED = 1;
-const NO_SESSION = { id: 0, epoch: -1 };
 /** A partition or broker that failed is left alone for so long. */
 const REST_MS = 100;
-const DAMAGE_REST_MS = 1_000;
+const DAMAGE_REST_MS = 5_000;
 // The protocol's numbers.
-const FETCH_KEY = 1;
-const FETCH_VERSION = 12;
 const OFFSET_OUT_OF_RANGE = 1;
 const UNKNOWN_TOPIC = 3;
 
@@ -94,12 +81,22 @@ export class Fetcher {
     this.#options = options;
     const { connection, requestMsMax } = options;
     const { clientId, ...settings } = adminSettings(connection, requestMsMax);
-    this.#connections = new ConnectionPool(clientId, { ...settings, requestTimeout: requestMsMax + FETCH_MS_MAX });
+    this.#connections = new ConnectionPool(clientId, {
+      ...settings,
+      requestTimeout: requestMsMax + FETCH_MS_MAX,
+    });
   }
 
   /** Starts to read a partition from an offset on; where it is read already, from there instead. */
   add({ topic, partition }: Place, offset: number): void {
-    const reading = { topic, partition, position: offset, restUntilMs: 0, leader: undefined, toldEnd: undefined };
+    const reading = {
+      topic,
+      partition,
+      position: offset,
+      restUntilMs: 0,
+      leader: undefined,
+      toldEnd: undefined,
+    };
     this.#readings.set(keyOf(reading), reading);
     this.#fetch();
   }
@@ -125,9 +122,10 @@ export class Fetcher {
       const { topic, partition } = reading;
       if (batch === undefined) return { topic, partition, records: [], end };
       try {
-        return { topic, partition, records: recordsOf(batch, reading, fromOffset), end };
+        return { topic, partition, records: recordsOf(batch, reading, fromOffset), end: undefined };
       } catch (error) {
-        this.#startOver(reading, fromOffset, error);
+        // What came before it was handed out.
+        this.#startOver(reading, Math.max(fromOffset, batch.baseOffset), error);
       }
     }
     return undefined;
@@ -164,7 +162,7 @@ export class Fetcher {
     const asked = readings.map(reading => ({ reading, position: reading.position }));
     try {
       const connection = await this.#connections.get(readings[0]!.leader!);
-      const answers = await request(connection, readings);
+      const answers = await fetchFrom(connection, readings);
       this.#isWaiting = false;
       for (const { reading, position } of asked) {
         const answer = answers.get(keyOf(reading));
@@ -237,7 +235,10 @@ export class Fetcher {
       const ends = await this.#options.admin.ends([{ topic, partitions: partition + 1 }]);
       reading.position = ends.get(topic)?.[partition]?.startOffset ?? position;
       const { logger } = this.#options;
-      logger.warn({ topic, partition, lost: position, from: reading.position }, 'no such offset; reads from the first');
+      logger.warn(
+        { topic, partition, lost: position, from: reading.position },
+        'no such offset; reads from the first',
+      );
     } catch (error) {
       this.#meet(error, `find the beginning of ${topic}:${partition}`);
     }
@@ -291,7 +292,8 @@ export class Fetcher {
     if (this.#isClosed) return;
     const named = errorFromAdmin(error, { brokers: this.#options.connection.brokers, doing });
     if (named.code !== 'ERR_STORE_UNAVAILABLE') this.#fail(named);
-    else if (!this.#isWaiting) this.#options.logger.warn({ why: named.why }, 'consumer waits for the brokers');
+    else if (!this.#isWaiting)
+      this.#options.logger.warn({ why: named.why }, 'consumer waits for the brokers');
     this.#isWaiting = true;
   }
 
@@ -309,83 +311,8 @@ export class Fetcher {
   }
 }
 
-/** Fetches what partitions have from their positions on; by {@link keyOf}. */
-async function request(
-  connection: Connection,
-  readings: readonly Reading[],
-): Promise<ReadonlyMap<string, Answer>> {
-  const topics = [...Map.groupBy(readings, ({ topic }) => topic)].map(([topicId, ofTopic]) => ({
-    topicId,
-    partitions: ofTopic.map(({ partition, position }) => ({
-      partition,
-      currentLeaderEpoch: -1,
-      fetchOffset: BigInt(position),
-      lastFetchedEpoch: -1,
-      partitionMaxBytes: PARTITION_BYTES_MAX,
-    })),
-  }));
-  const answers = await fetchPacked.async(
-    connection,
-    FETCH_MS_MAX,
-    1,
-    FETCH_BYTES_MAX,
-    READ_COMMITTED,
-    NO_SESSION.id,
-    NO_SESSION.epoch,
-    topics,
-    [],
-    '',
-  );
-  return new Map(answers.map(answer => [keyOf(answer), answer]));
-}
-
-/** A fetch as the client asks it, whose answer leaves the batches packed. */
-const fetchPacked = createAPI<fetchV12.FetchRequest, readonly Answer[]>(
-  FETCH_KEY,
-  FETCH_VERSION,
-  fetchV12.createRequest,
-  (_correlationId, _apiKey, _apiVersion, reader) => readAnswers(reader),
-);
-
-/**
- * Fetch response 12: i32 throttle ms, i16 error, i32 session, then by topic its name and by partition i32 partition, i16
- * error, i64 high watermark, i64 last stable offset, i64 log start, aborted transactions, i32 preferred replica, batches.
- */
-function readAnswers(reader: Reader): readonly Answer[] {
-  reader.skip(4);
-  const errorCode = reader.readInt16();
-  if (errorCode !== 0) throw new Error(`the broker answers ${errorCode}`);
-  reader.skip(4);
-  const answers = reader.readArray(topicReader => {
-    const topic = topicReader.readString();
-    return topicReader.readArray(partitionReader => readAnswer(topic, partitionReader));
-  });
-  reader.readTaggedFields();
-  return answers.flat();
-}
-
-function readAnswer(topic: string, reader: Reader): Answer {
-  const partition = reader.readInt32();
-  const errorCode = reader.readInt16();
-  reader.skip(8);
-  const lastStableOffset = Number(reader.readInt64());
-  reader.skip(8);
-  const aborted =
-    reader.readNullableArray(r => ({ producerId: r.readInt64(), firstOffset: Number(r.readInt64()) })) ?? [];
-  reader.skip(4);
-  // One more than the length; 0 and 1 are none.
-  const bytes = Math.max(0, reader.readUnsignedVarInt() - 1);
-  const records = bytes === 0 ? undefined : reader.buffer.slice(reader.position, reader.position + bytes);
-  reader.skip(bytes);
-  return { topic, partition, errorCode, lastStableOffset, aborted, records };
-}
-
 function divide<T>(all: readonly T[], is: (one: T) => boolean): readonly [readonly T[], readonly T[]] {
   return [all.filter(is), all.filter(one => !is(one))];
-}
-
-function keyOf({ topic, partition }: Place): string {
-  return `${topic}:${partition}`;
 }
 
 function addressOf({ host, port }: Leader): string {

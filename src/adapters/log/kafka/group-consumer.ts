@@ -6,7 +6,6 @@ import type { Logger } from '../../../observability/logger.ts';
 import { type Fetched, Fetcher } from './fetcher.ts';
 import type { KafkaAdmin } from './kafka-admin.ts';
 import { errorFromNative, NATIVE } from './kafka-errors.ts';
-import { bytesOf } from './kafka-record.ts';
 import { consumerSettings, type KafkaConnection, MEMBER_SETTINGS } from './kafka-settings.ts';
 import {
   committedOffsets,
@@ -18,6 +17,7 @@ import {
 } from './native-client.ts';
 import { connectHandle, disconnectHandle } from './native-handles.ts';
 import { ReadySignal } from './ready-signal.ts';
+import { TenureBuffer } from './tenure-buffer.ts';
 import { type Place, type Tenure, Tenures } from './tenures.ts';
 
 /** What a member of a group is made with. */
@@ -63,10 +63,11 @@ interface Revoke {
 }
 
 /**
- * A member of a consumer group: the native client keeps its place there, a {@link Fetcher} reads. Guards what the brokers cannot see: the client stamps a commit with whatever
- * place it has in the group at that moment, so that after a rebalance work from before it would pass. Therefore
- * work belongs to a {@link Tenure}; a tenure that ends with work open shuts the member off for good, and who
- * commits asks {@link GroupConsumer.check} before and {@link GroupConsumer.isCut} after the broker took the offsets.
+ * A member of a consumer group: the native client keeps its place there, a {@link Fetcher} reads. Guards what the
+ * brokers cannot see: the client stamps a commit with whatever place it has in the group at that moment, so that after
+ * a rebalance work from before it would pass. Therefore work belongs to a {@link Tenure}; a tenure that ends with work
+ * open shuts the member off for good, and who commits asks {@link GroupConsumer.begin} before and
+ * {@link GroupConsumer.isCut} after the broker took the offsets.
  */
 export class GroupConsumer implements Consumer {
   readonly native: NativeConsumer;
@@ -74,11 +75,9 @@ export class GroupConsumer implements Consumer {
   readonly #tenures = new Tenures();
   readonly #ready = new ReadySignal();
   readonly #fetcher: Fetcher;
-  readonly #buffer: { readonly record: LogRecord; readonly tenure: Tenure }[] = [];
+  readonly #buffer = new TenureBuffer();
   readonly #rebalances: Rebalance[] = [];
   readonly #revokes = new Set<Revoke>();
-  #bufferAt = 0;
-  #bufferedBytes = 0;
   #isAssigned = false;
   #isPolling = false;
   /** True where the client has something to say. */
@@ -151,7 +150,7 @@ export class GroupConsumer implements Consumer {
   }
 
   isCaughtUp(): boolean {
-    if (!this.#isAssigned || this.#bufferAt < this.#buffer.length) return false;
+    if (!this.#isAssigned || !this.#buffer.isEmpty) return false;
     for (const tenure of this.#tenures.all) if (!tenure.isCaughtUp) return false;
     return true;
   }
@@ -239,7 +238,7 @@ export class GroupConsumer implements Consumer {
       this.#ready.clear();
       await this.#serve();
       this.#fill(limit);
-      const ready = this.#take(limit);
+      const ready = this.#buffer.take(limit);
       if (ready.length > 0) return ready;
       this.#rest();
       const waitMsMax = this.isCaughtUp() ? limit.waitMsMax : Math.max(limit.waitMsMax, FETCH_MS_MAX);
@@ -267,29 +266,8 @@ export class GroupConsumer implements Consumer {
   }
 
   /** Unpacks about as much as the limit asks for. */
-  #fill({ recordsMax, bytesMax }: PollLimit): void {
-    const isShort = () =>
-      this.#buffer.length - this.#bufferAt < recordsMax && this.#bufferedBytes < bytesMax;
-    while (isShort() && this.#accept(this.#fetcher.next()));
-  }
-
-  #take(limit: PollLimit): readonly LogRecord[] {
-    const records: LogRecord[] = [];
-    let bytes = 0;
-    while (this.#bufferAt < this.#buffer.length && records.length < limit.recordsMax) {
-      if (records.length > 0 && bytes >= limit.bytesMax) break;
-      const { record, tenure } = this.#buffer[this.#bufferAt++]!;
-      this.#bufferedBytes -= bytesOf(record);
-      if (!tenure.isOpen || tenure.isRevoking) continue;
-      bytes += bytesOf(record);
-      tenure.handed(record.offset);
-      records.push(record);
-    }
-    if (this.#bufferAt === this.#buffer.length) {
-      this.#buffer.length = 0;
-      this.#bufferAt = 0;
-    }
-    return records;
+  #fill(limit: PollLimit): void {
+    while (this.#buffer.isShortOf(limit) && this.#accept(this.#fetcher.next()));
   }
 
   /** Buffers what was fetched; false where it is nothing. */
@@ -297,11 +275,7 @@ export class GroupConsumer implements Consumer {
     if (fetched === undefined) return false;
     const tenure = this.#tenures.find(fetched.topic, fetched.partition);
     if (tenure === undefined) return true;
-    for (const record of fetched.records) {
-      if (!tenure.fetched(record.offset)) continue;
-      this.#buffer.push({ record, tenure });
-      this.#bufferedBytes += bytesOf(record);
-    }
+    this.#buffer.add(fetched.records, tenure);
     if (fetched.end !== undefined) tenure.endAt = Math.max(tenure.endAt, fetched.end);
     return true;
   }

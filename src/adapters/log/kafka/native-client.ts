@@ -89,10 +89,11 @@ export interface NativeConsumer extends NativeHandle {
   incrementalUnassign(partitions: readonly NativePosition[]): unknown;
   /** Has nothing fetched of partitions that are assigned. */
   pause(partitions: readonly NativePosition[]): unknown;
+  /** Without an offset where none was committed. */
   committed(
     partitions: readonly NativePosition[],
     timeoutMs: number,
-    callback: (error: NativeError | null, positions: readonly NativePosition[]) => void,
+    callback: (error: NativeError | null, answers: readonly (NativePosition | Error)[]) => void,
   ): unknown;
   /** True from the moment the group has given this member's partitions to others. */
   assignmentLost(): boolean;
@@ -144,21 +145,28 @@ export function consumeReady(
 }
 
 /**
- * Where the consumer's group has committed to in partitions, in their order; 0 where it has not. Waits for transactions
- * that hold offsets of them.
+ * Where the consumer's group has committed to in partitions, in their order; 0 where it has not. Rejects where it is
+ * not known of one of them, as while a transaction holds an offset of it.
  */
 export async function committedOffsets(
   consumer: NativeConsumer,
   partitions: readonly NativePosition[],
   timeoutMs: number,
 ): Promise<readonly number[]> {
-  const positions = await new Promise<readonly NativePosition[]>((resolve, reject) => {
-    const asked = partitions.map(({ topic, partition }) => ({ topic, partition }));
+  const asked = partitions.map(({ topic, partition }) => ({ topic, partition }));
+  const answers = await new Promise<readonly (NativePosition | Error)[]>((resolve, reject) => {
     consumer.committed(asked, timeoutMs, (error, found) => (error ? reject(error) : resolve(found)));
   });
+  const found = new Map<string, number>();
+  for (const answer of answers) {
+    // For a partition of which it is not known there is an error in its place.
+    if (answer instanceof Error) throw answer;
+    found.set(`${answer.topic}:${answer.partition}`, Math.max(0, answer.offset ?? 0));
+  }
   return partitions.map(({ topic, partition }) => {
-    const found = positions.find(position => position.topic === topic && position.partition === partition);
-    return Math.max(0, found?.offset ?? 0);
+    const offset = found.get(`${topic}:${partition}`);
+    if (offset === undefined) throw new Error(`${topic}:${partition}: no answer to where its group stands`);
+    return offset;
   });
 }
 

@@ -24,7 +24,7 @@ export interface RecordBatch {
   readonly isControl: boolean;
 }
 
-/** A transaction that was aborted: its records begin at `firstOffset` and end with its producer's next control batch. */
+/** A transaction that was aborted: from its first record to its producer's next control batch. */
 export interface AbortedTransaction {
   readonly producerId: bigint;
   readonly firstOffset: number;
@@ -57,7 +57,7 @@ const REST = 0x7f;
 const EMPTY = Buffer.alloc(0);
 
 /**
- * The batches of a fetch, in order. The last is left out where the fetch cut it off. Throws ERR_STORE_UNAVAILABLE where
+ * The batches of a fetch, in order, up to one that is cut off or damaged. Throws ERR_STORE_UNAVAILABLE where the first
  * one is damaged, or in the format of before Kafka 0.11.
  */
 export function readBatches(bytes: Buffer, place: Place): readonly RecordBatch[] {
@@ -67,6 +67,7 @@ export function readBatches(bytes: Buffer, place: Place): readonly RecordBatch[]
     const end = at + LENGTH_END + bytes.readInt32BE(at + LENGTH_AT);
     if (end > bytes.length) break;
     const batch = readHead(bytes.subarray(at, end));
+    if (batch === undefined && batches.length > 0) break;
     if (batch === undefined) throw unreadable(place, Number(bytes.readBigInt64BE(at)));
     batches.push(batch);
     at = end;
