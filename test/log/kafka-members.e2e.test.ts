@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Consumer, GroupOffset, ServedLog } from '../../src/core/ports.ts';
 import type { LogRecord } from '../../src/core/record.ts';
@@ -7,6 +8,9 @@ import { fullTopic } from '../../src/core/topics.ts';
 import { createTopics, freshEnvironment, openTestLog, POLL, pollAtLeast, SKIP } from './kafka-fixture.ts';
 import { recordOf, textOf } from './open-log.ts';
 
+const LEAVES = 5;
+/** Members move offsets no more often than that. */
+const REST_MS = 300;
 const FENCED = { code: 'ERR_LOG_FENCED' };
 const WAIT_MS_MAX = 30_000;
 const JOINS = 5;
@@ -221,6 +225,25 @@ describe('log on Kafka: members of a group', { skip: SKIP }, () => {
     const set = first.commit({ appends: [], offsets: [{ ...offsets[0]!, offset: 3 }] });
     await assert.rejects(pollWhile(reader, set), { code: 'ERR_NOT_READY' });
     await reader.close();
+  });
+
+  it('leaves its group when a transaction that names its place there has ended', async test => {
+    const environment = freshEnvironment();
+    await createTopics(environment, { alpha: 1, beta: 1 });
+    const topic = fullTopic(environment, 'alpha');
+    const log = await openTestLog(test, environment);
+    for (let turn = 0; turn < LEAVES; turn++) {
+      await log.commit({ appends: [{ topic, partition: 0, records: [recordOf('a')] }], counters: { a: 1 } });
+      const consumer = await log.consume('group', [topic]);
+      const [record] = await pollAtLeast(consumer, 1);
+      const offsets = [{ group: 'group', topic, partition: 0, offset: record!.offset + 1 }];
+      await log.commit({ appends: [], offsets });
+      // It moves its offset past the end of that transaction, within a transaction of its own.
+      await sleep(REST_MS);
+      await consumer.poll({ ...POLL, waitMsMax: 1 });
+      await consumer.close();
+    }
+    await log.commit({ appends: [], counters: { a: 1 } });
   });
 
   it('moves offsets past the ends of transactions, so that the lag is 0 by arithmetic', async test => {

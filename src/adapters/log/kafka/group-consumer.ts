@@ -74,6 +74,8 @@ export class GroupConsumer implements Consumer {
   readonly #options: GroupConsumerOptions;
   readonly #tenures = new Tenures();
   readonly #ready = new ReadySignal();
+  /** Given when a transaction has ended. */
+  readonly #settled = new ReadySignal();
   readonly #fetcher: Fetcher;
   readonly #buffer = new TenureBuffer();
   readonly #rebalances: Rebalance[] = [];
@@ -162,9 +164,20 @@ export class GroupConsumer implements Consumer {
     this.#ready.set();
     this.#options.onClose(this);
     await this.#serving;
+    await this.#settle();
     // A revoke that is held would be waited for without end.
     for (const revoke of this.#revokes) this.#letGo(revoke);
     await Promise.all([disconnectHandle(this.native), this.#fetcher.close()]);
+  }
+
+  /** Waits a while for transactions that name the place in the group: one that is left is refused. */
+  async #settle(): Promise<void> {
+    const deadlineMs = performance.now() + REVOKE_MS_MAX;
+    const isNamed = () => [...this.#tenures.all].some(({ pins }) => pins > 0);
+    while (isNamed() && performance.now() < deadlineMs) {
+      this.#settled.clear();
+      await this.#settled.wait(deadlineMs - performance.now());
+    }
   }
 
   /** True while something that was handed out is not committed. */
@@ -207,6 +220,7 @@ export class GroupConsumer implements Consumer {
       this.#pin(row, -1);
       if (isCommitted) this.tenureOf(row)?.committed(row.offset);
     }
+    this.#settled.set();
     for (const revoke of this.#revokes) this.#release(revoke);
   }
 
