@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { MillraceError } from '../../src/core/errors.ts';
 import { INGEST_PATHS } from '../../src/services/ingest/ingest.ts';
@@ -267,6 +268,45 @@ test('200 comes only after the record is durable', async () => {
   assert.equal(isAnswered, false);
   durable.resolve();
   assert.equal(await answer, 200);
+});
+
+test('the memory of a body is held until its record is durable, and freed then', async () => {
+  const held: Buffer[] = [];
+  const durable = Promise.withResolvers<void>();
+  await using it = await startServer();
+  it.world.append = async ({ value }) => {
+    held.push(Buffer.from(value.head.buffer, value.head.byteOffset, value.head.length));
+    await durable.promise;
+  };
+  const body = Buffer.from(JSON.stringify({ mid: 'm', events: [{ text: 'x'.repeat(200_000) }] }));
+  const sending = [postBytes(it, body), postBytes(it, gzipSync(body), { 'content-encoding': 'gzip' })];
+  while (held.length < 2) await sleep(5);
+  await sleep(50);
+  for (const bytes of held) assert.ok(bytes.toString().includes('x'.repeat(200_000)));
+  durable.resolve();
+  assert.deepEqual(
+    (await Promise.all(sending)).map(({ status }) => status),
+    [200, 200],
+  );
+  for (let looks = 0; looks < 400 && held.some(({ length }) => length > 0); looks++) await sleep(5);
+  assert.deepEqual(
+    held.map(({ length }) => length),
+    [0, 0],
+  );
+});
+
+test('bodies of several pieces, many at once and one after the other, are stored as they were sent', async () => {
+  await using it = await startServer();
+  const bodyOf = (n: number) => ({ mid: `m-${n}`, events: [{ text: String(n % 10).repeat(100_000 + n) }] });
+  for (let round = 0; round < 3; round++) {
+    const bodies = Array.from({ length: 50 }, (_, index) => bodyOf(50 * round + index));
+    const answers = await Promise.all(bodies.map(body => post(it, body)));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  }
+  const stored = it.world.records.map(({ value }) => JSON.parse(Buffer.from(value).toString()));
+  stored.sort((a, b) => Number(a.mid.slice(2)) - Number(b.mid.slice(2)));
+  assert.equal(stored.length, 150);
+  for (const [n, { mid, events }] of stored.entries()) assert.deepEqual({ mid, events }, bodyOf(n));
 });
 
 test('bodies in memory are bounded over all requests; a body larger than the bound passes alone', async () => {

@@ -29,7 +29,8 @@ export function encodingOf(header: string | undefined): Encoding | null {
  *
  * Up to {@link SYNC_BYTES_MAX} it runs at once, which is cheaper than a trip to the thread pool; larger bodies
  * run there, {@link CONCURRENT_MAX} at a time, so that what they grow to in memory is bounded.
- * @returns the inflated bytes, or why the body is refused
+ * @returns the inflated bytes, in memory of their own or of Node's pool (the bytes themselves for `identity`), or why
+ *          the body is refused
  */
 export async function inflateBody(
   bytes: Buffer,

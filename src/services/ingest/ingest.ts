@@ -4,7 +4,6 @@ import { performance } from 'node:perf_hooks';
 import type { Config } from '../../config/options.ts';
 import { MillraceError } from '../../core/errors.ts';
 import { bearerOf, createTokenCheck, type TokenCheck } from './bearer.ts';
-import { BodySlabs } from './body-slabs.ts';
 import { envelopeOf, RETRY_AFTER_S } from './envelope.ts';
 import { encodingOf, inflateBody } from './inflate.ts';
 import { isJsonType } from './media-type.ts';
@@ -65,7 +64,6 @@ export function createIngest(options: IngestOptions): IngestHandler {
     ...options,
     isKnown: createTokenCheck(options.tokens),
     cors: corsHeaders(options.config),
-    slabs: new BodySlabs(),
   };
   return (request, response) => {
     serve(context, request, response).catch((error: unknown) => {
@@ -78,7 +76,6 @@ export function createIngest(options: IngestOptions): IngestHandler {
 interface Context extends IngestOptions {
   readonly isKnown: TokenCheck;
   readonly cors: OutgoingHttpHeaders;
-  readonly slabs: BodySlabs;
 }
 
 async function serve(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -87,10 +84,8 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   const memory = createMemory(context);
   meter.requests++;
   meter.inFlight++;
-  let body: Buffer | null = null;
   try {
     const read = await readBody(request, bodyLimits(context, memory), refusalOf(context, request));
-    body = read.bytes;
     meter.receivedBytes += read.receivedBytes;
     const isGone = read.bytes === null && read.refusal === null;
     if (isGone) return;
@@ -101,16 +96,21 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
     if (answer !== null) meter.refused.set(answer.code, (meter.refused.get(answer.code) ?? 0) + 1);
     reply(context, request, { response, error: answer, isLast: !read.isComplete });
   } finally {
-    if (body !== null) context.slabs.giveBack(body);
     memory.release();
     meter.inFlight--;
     countLatency(meter, performance.now() - startedMs);
   }
 }
 
-/** A body larger than the bound is let in where it is alone, else it could never be sent. */
+/**
+ * A body larger than the bound is let in where it is alone, else it could never be sent.
+ *
+ * Buffers are freed with their request. Left to V8, whose heap they are outside of, their sum sets off collections of
+ * the whole heap: 42 to 52 in 5 s of 1,660 packed batches of 100 events a second, none with this.
+ */
 function createMemory({ meter, config }: Context): BodyMemory {
   let held = 0;
+  const owned: Buffer<ArrayBuffer>[] = [];
   return {
     reserve(bytes) {
       const others = meter.inFlightBytes - held;
@@ -119,21 +119,26 @@ function createMemory({ meter, config }: Context): BodyMemory {
       meter.inFlightBytes += bytes;
       return true;
     },
+    own(bytes) {
+      // Of a small one Node has given out a piece of its pool.
+      if (bytes.buffer.byteLength !== Buffer.poolSize) owned.push(bytes as Buffer<ArrayBuffer>);
+    },
     release() {
       meter.inFlightBytes -= held;
       held = 0;
+      // Moves it to a buffer of no bytes, so that it is gone at once.
+      for (const { buffer } of owned.splice(0)) buffer.transfer(0);
     },
   };
 }
 
-function bodyLimits({ config, slabs }: Context, memory: BodyMemory): BodyLimits {
+function bodyLimits({ config }: Context, memory: BodyMemory): BodyLimits {
   return {
     bytesMax: config['ingest.bodyBytesMax'],
     refusedBytesMax: config['ingest.refusedBytesMax'],
     msMax: config['ingest.requestMsMax'],
     tooLarge: 'ERR_BODY_TOO_LARGE',
     memory,
-    join: pieces => slabs.join(pieces),
   };
 }
 
@@ -179,6 +184,7 @@ async function store(
   const encoding = encodingOf(headers['content-encoding']) ?? 'identity';
   const inflated = await inflateBody(body.bytes, encoding, config['ingest.bodyBytesMax']);
   if (inflated instanceof MillraceError) return inflated;
+  if (inflated !== body.bytes) body.memory.own(inflated);
   if (!body.memory.reserve(inflated.length - body.bytes.length)) {
     return new MillraceError('ERR_OVERLOADED', 'the memory for bodies is full');
   }

@@ -12,15 +12,15 @@ export interface BodyLimits {
   /** What more than `bytesMax` is called. */
   readonly tooLarge: 'ERR_BODY_TOO_LARGE' | 'ERR_UPLOAD_TOO_LARGE';
   readonly memory: BodyMemory;
-  /** Puts the pieces of a whole body together. */
-  join(pieces: readonly Buffer[]): Buffer;
 }
 
 /** One request's share of the memory that all bodies have together. */
 export interface BodyMemory {
   /** Asks for bytes; false where there is no room. A negative number gives some back. */
   reserve(bytes: number): boolean;
-  /** Gives back all that was granted. */
+  /** Takes over a buffer whose memory nobody else has part in, unless it is of Node's pool. */
+  own(bytes: Buffer): void;
+  /** Gives back all that was granted and taken over: nobody may read those buffers any more. */
   release(): void;
 }
 
@@ -57,7 +57,7 @@ export function readBody(
   }, limits.msMax);
   const end = (isComplete: boolean, isGone = false): void => {
     clearTimeout(timer);
-    const bytes = reason === null && !isGone ? limits.join(chunks) : null;
+    const bytes = reason === null && !isGone ? join(chunks, limits.memory) : null;
     chunks = [];
     resolve({ bytes, refusal: isGone ? null : reason, isComplete, receivedBytes });
   };
@@ -78,6 +78,16 @@ export function readBody(
   request.on('error', () => end(false, true));
   request.once('close', () => end(false, true));
   return promise;
+}
+
+/** The pieces of a body in one buffer; a single piece stays where it is, maybe beside others. */
+function join(pieces: readonly Buffer[], memory: BodyMemory): Buffer {
+  if (pieces.length === 1) return pieces[0]!;
+  const bytes = Buffer.allocUnsafeSlow(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) at += piece.copy(bytes, at);
+  memory.own(bytes);
+  return bytes;
 }
 
 function whyNotKept(receivedBytes: number, chunkBytes: number, limits: BodyLimits): MillraceError | null {

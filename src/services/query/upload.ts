@@ -27,7 +27,6 @@ export async function readUpload(
       bytesMax: takes.bytesMax,
       tooLarge: 'ERR_UPLOAD_TOO_LARGE',
       memory: UNCOUNTED,
-      join: Buffer.concat,
     },
     refusalOf(request, takes),
   );
@@ -59,7 +58,7 @@ export function membersOf(bytes: Buffer, names: readonly string[]): JsonObject {
 }
 
 /** Uploads are bounded by their route's size and the gate they pass, not by the memory of ingest. */
-const UNCOUNTED = { reserve: () => true, release: () => {} };
+const UNCOUNTED = { reserve: () => true, own: () => {}, release: () => {} };
 
 function refusalOf({ headers }: IncomingMessage, takes: NonNullable<ApiRoute['body']>): MillraceError | null {
   const encoding = headers['content-encoding'];
