@@ -44,11 +44,12 @@ const JOIN_MS_MAX = 10_000;
 const FETCH_MS_MAX = 1_000;
 /** Also the longest silence between two calls that keep the member's place in the group. */
 const WAIT_MS_MAX = 1_000;
+/** Pause between looks, and before committed offsets are asked for again. */
 const JOIN_LOOK_MS = 100;
+/** What is unpacked at most before the first poll. */
+const START_LIMIT = { recordsMax: 4_096, bytesMax: 4 * 1024 * 1024, waitMsMax: 0 };
 /** How often the client is called where it has not asked for it. */
 const SERVE_EVERY_MS = 100;
-/** Pause before committed offsets are asked for again. */
-const LOCATE_AGAIN_MS = 100;
 /** How often offsets are moved past control records, at most. */
 const REST_EVERY_MS = 200;
 
@@ -126,13 +127,14 @@ export class GroupConsumer implements Consumer {
     await connectHandle(this.native, this.#options);
     this.native.subscribe([...topics]);
     const deadlineMs = performance.now() + JOIN_MS_MAX;
-    const isKnown = () => this.#isAssigned && [...this.#tenures.all].every(tenure => tenure.isKnown);
+    const isReady = () =>
+      !this.#buffer.isShortOf(START_LIMIT) || (this.#isAssigned && this.#tenures.areKnown);
     const isGivenUp = () => this.#isClosed || signal?.aborted === true;
-    while (!isKnown() && !isGivenUp() && performance.now() < deadlineMs) {
+    while (!isReady() && !isGivenUp() && performance.now() < deadlineMs) {
       this.#ready.clear();
       await this.#serve();
-      while (!isKnown() && this.#accept(this.#fetcher.next()));
-      if (!isKnown()) await this.#ready.wait(JOIN_LOOK_MS);
+      while (!isReady() && this.#accept(this.#fetcher.next()));
+      if (!isReady()) await this.#ready.wait(JOIN_LOOK_MS);
     }
     if (signal?.aborted !== true) return;
     await this.close();
@@ -152,9 +154,7 @@ export class GroupConsumer implements Consumer {
   }
 
   isCaughtUp(): boolean {
-    if (!this.#isAssigned || !this.#buffer.isEmpty) return false;
-    for (const tenure of this.#tenures.all) if (!tenure.isCaughtUp) return false;
-    return true;
+    return this.#isAssigned && this.#buffer.isEmpty && this.#tenures.areCaughtUp;
   }
 
   /** Leaves the group. What was handed out and is not committed goes to whoever comes next. */
@@ -173,8 +173,7 @@ export class GroupConsumer implements Consumer {
   /** Waits a while for transactions that name the place in the group: one that is left is refused. */
   async #settle(): Promise<void> {
     const deadlineMs = performance.now() + REVOKE_MS_MAX;
-    const isNamed = () => [...this.#tenures.all].some(({ pins }) => pins > 0);
-    while (isNamed() && performance.now() < deadlineMs) {
+    while (this.#tenures.isPinned && performance.now() < deadlineMs) {
       this.#settled.clear();
       await this.#settled.wait(deadlineMs - performance.now());
     }
@@ -182,7 +181,7 @@ export class GroupConsumer implements Consumer {
 
   /** True while something that was handed out is not committed. */
   get hasWork(): boolean {
-    return [...this.#tenures.all].some(tenure => tenure.hasWork);
+    return this.#tenures.haveWork;
   }
 
   /** True for a topic that the member reads. */
@@ -338,7 +337,7 @@ export class GroupConsumer implements Consumer {
         if (this.#isClosed) return;
         this.#meetError(error as NativeError);
         this.#ready.set();
-        await sleep(LOCATE_AGAIN_MS);
+        await sleep(JOIN_LOOK_MS);
       }
     }
   }

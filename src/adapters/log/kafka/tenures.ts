@@ -101,6 +101,27 @@ export class Tenures {
     return this.#open.values();
   }
 
+  /** True where of each a record or its end was met. */
+  get areKnown(): boolean {
+    return [...this.#open.values()].every(({ isKnown }) => isKnown);
+  }
+
+  /** True when everything up to the known ends was handed out. */
+  get areCaughtUp(): boolean {
+    for (const tenure of this.#open.values()) if (!tenure.isCaughtUp) return false;
+    return true;
+  }
+
+  /** True where one has work that is not committed. */
+  get haveWork(): boolean {
+    return [...this.#open.values()].some(({ hasWork }) => hasWork);
+  }
+
+  /** True while a transaction under way names one of them. */
+  get isPinned(): boolean {
+    return [...this.#open.values()].some(({ pins }) => pins > 0);
+  }
+
   begin(place: Place): void {
     this.#open.set(keyOf(place), new Tenure(place));
     this.#last = undefined;
