@@ -13,6 +13,7 @@ const fetcher = new Fetcher({
   connection,
   admin: openKafkaAdmin(connection, requestMsMax),
   requestMsMax,
+  waitMsMax: 100,
   logger: createLogger('warn', 'bench'),
   onReady: () => ready.set(),
 });

@@ -90,6 +90,7 @@ async function readToEnd(
   const fetcher = new Fetcher({
     ...kafkaLogOptions('test'),
     admin,
+    waitMsMax: 100,
     onReady: () => ready.set(),
   });
   test.after(() => Promise.all([fetcher.close(), admin.close()]));
@@ -131,6 +132,32 @@ describe('log on Kafka: fetches', { skip: SKIP }, () => {
     for (const from of [0, 1, 17, 40, 79]) {
       const expected = committed.filter((_, index) => read[index]!.offset >= from);
       assert.deepEqual(keysOf(await readToEnd(test, topic, from)), expected, `seed ${seed}, from ${from}`);
+    }
+    await consumer.close();
+  });
+
+  it('come to every partition, also where each record is larger than a share of an answer', async test => {
+    const environment = freshEnvironment();
+    await createTopics(environment, { alpha: 3, beta: 1 });
+    const topic = fullTopic(environment, 'alpha');
+    const log = await openTestLog(test, environment);
+    for (const partition of [0, 1, 2]) {
+      const records = Array.from({ length: 6 }, (_, i) => ({
+        key: `${partition}:${i}`,
+        timeMs: Date.now(),
+        headers: {},
+        value: randomBytes(2_500_000),
+      }));
+      await log.commit({ appends: [{ topic, partition, records }] });
+    }
+    const consumer = await log.consume('reader', [topic]);
+    const read = await pollAtLeast(consumer, 18);
+    for (const partition of [0, 1, 2]) {
+      const keys = keysOf(read.filter(record => record.partition === partition));
+      assert.deepEqual(
+        keys,
+        Array.from({ length: 6 }, (_, i) => `${partition}:${i}`),
+      );
     }
     await consumer.close();
   });

@@ -17,11 +17,6 @@ export interface Answer extends Place {
   readonly records: Buffer | undefined;
 }
 
-/**
- * How long a fetch waits at the broker for a record. With 100 two idle workers took 23 and 20 ms of CPU a second half a
- * minute after their start and the broker 92, with 500 16, 13 and 68.
- */
-export const FETCH_MS_MAX = 500;
 /** Bytes of an answer, and of one partition in it, packed; a batch comes whole, however large. */
 const FETCH_BYTES_MAX = 4 * 1024 * 1024;
 const PARTITION_BYTES_MAX = 1024 * 1024;
@@ -35,6 +30,7 @@ const FETCH_VERSION = 12;
 export async function fetchFrom(
   connection: Connection,
   wanted: readonly Wanted[],
+  waitMsMax: number,
 ): Promise<ReadonlyMap<string, Answer>> {
   const topics = [...Map.groupBy(wanted, ({ topic }) => topic)].map(([topicId, ofTopic]) => ({
     topicId,
@@ -48,7 +44,7 @@ export async function fetchFrom(
   }));
   const answers = await fetchPacked.async(
     connection,
-    FETCH_MS_MAX,
+    waitMsMax,
     1,
     FETCH_BYTES_MAX,
     READ_COMMITTED,

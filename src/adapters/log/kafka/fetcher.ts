@@ -2,7 +2,7 @@ import { ConnectionPool } from '@platformatic/kafka';
 import { MillraceError } from '../../../core/errors.ts';
 import type { LogRecord } from '../../../core/record.ts';
 import type { Logger } from '../../../observability/logger.ts';
-import { type Answer, FETCH_MS_MAX, fetchFrom, keyOf } from './fetch-request.ts';
+import { type Answer, fetchFrom, keyOf } from './fetch-request.ts';
 import type { KafkaAdmin, Leader } from './kafka-admin.ts';
 import { brokerCode, errorFromAdmin } from './kafka-errors.ts';
 import { adminSettings, type KafkaConnection } from './kafka-settings.ts';
@@ -14,6 +14,8 @@ export interface FetcherOptions {
   readonly connection: KafkaConnection;
   readonly admin: KafkaAdmin;
   readonly requestMsMax: number;
+  /** How long a fetch waits at the broker for a record; a partition that is added meanwhile waits for its end. */
+  readonly waitMsMax: number;
   readonly logger: Logger;
   /** Called when {@link Fetcher.next} may have something to say. */
   onReady(): void;
@@ -48,12 +50,13 @@ interface Queued {
 
 /** Bytes, as they come, packed: no fetch is made while as many wait. */
 const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
-/** A partition or broker that failed is left alone for so long. */
+/** A partition or broker that failed is left alone for so long, and one whose records cannot be read. */
 const REST_MS = 100;
 const DAMAGE_REST_MS = 5_000;
 // The protocol's numbers.
 const OFFSET_OUT_OF_RANGE = 1;
-const UNKNOWN_TOPIC = 3;
+/** No such partition there, no leader, not the leader, no copy, an epoch that is over or to come. */
+const LEADER_MOVES: readonly number[] = [3, 5, 6, 9, 74, 75];
 
 /**
  * Reads partitions from an offset on, committed records only. One request at a time is under way to each leader, for
@@ -79,11 +82,11 @@ export class Fetcher {
 
   constructor(options: FetcherOptions) {
     this.#options = options;
-    const { connection, requestMsMax } = options;
+    const { connection, requestMsMax, waitMsMax } = options;
     const { clientId, ...settings } = adminSettings(connection, requestMsMax);
     this.#connections = new ConnectionPool(clientId, {
       ...settings,
-      requestTimeout: requestMsMax + FETCH_MS_MAX,
+      requestTimeout: requestMsMax + waitMsMax,
     });
   }
 
@@ -162,7 +165,7 @@ export class Fetcher {
     const asked = readings.map(reading => ({ reading, position: reading.position }));
     try {
       const connection = await this.#connections.get(readings[0]!.leader!);
-      const answers = await fetchFrom(connection, readings);
+      const answers = await fetchFrom(connection, readings, this.#options.waitMsMax);
       this.#isWaiting = false;
       for (const { reading, position } of asked) {
         const answer = answers.get(keyOf(reading));
@@ -207,6 +210,8 @@ export class Fetcher {
       reading.toldEnd = position;
     }
     reading.position = position;
+    // A batch that is larger than what was left of the answer; it comes whole when its partition is asked for first.
+    if (batches.length === 0 && records !== undefined) this.#rest(reading, REST_MS);
     if (batches.length > 0) {
       // Others come first next time: a fetch ends where it has enough.
       this.#readings.delete(keyOf(reading));
@@ -218,13 +223,17 @@ export class Fetcher {
   /** What a broker refuses for a partition: a position to be set anew, a leader to be found, or a failure. */
   #refused(reading: Reading, errorCode: number): void {
     const { topic, partition } = reading;
-    const known = errorCode === UNKNOWN_TOPIC ? undefined : brokerCode(errorCode);
     this.#rest(reading, REST_MS);
-    if (known !== undefined) {
+    if (errorCode === OFFSET_OUT_OF_RANGE) {
+      void this.#begin(reading);
+    } else if (LEADER_MOVES.includes(errorCode)) {
+      this.#options.logger.debug({ topic, partition, errorCode }, 'fetch refused; looks for the leader');
+    } else {
+      this.#rest(reading, DAMAGE_REST_MS);
+      const code = brokerCode(errorCode) ?? 'ERR_STORE_UNAVAILABLE';
       const why = `${this.#brokers}: read ${topic}:${partition}: the broker answers ${errorCode}`;
-      this.#fail(new MillraceError(known, why));
-    } else if (errorCode === OFFSET_OUT_OF_RANGE) void this.#begin(reading);
-    else this.#options.logger.debug({ topic, partition, errorCode }, 'fetch refused; looks for the leader');
+      this.#meet(new MillraceError(code, why), 'read');
+    }
   }
 
   /** Sets the position to the beginning of the log. */

@@ -48,6 +48,8 @@ const WAIT_MS_MAX = 1_000;
 const JOIN_LOOK_MS = 100;
 /** What is unpacked at most before the first poll. */
 const START_LIMIT = { recordsMax: 4_096, bytesMax: 4 * 1024 * 1024, waitMsMax: 0 };
+/** With 100 two idle workers took 23 and 20 ms of CPU a second and the broker 92, with 500 16, 13 and 68. */
+const FETCH_WAIT_MS = 500;
 /** How often the client is called where it has not asked for it. */
 const SERVE_EVERY_MS = 100;
 /** How often offsets are moved past control records, at most. */
@@ -111,7 +113,7 @@ export class GroupConsumer implements Consumer {
       {},
     );
     this.native.setDefaultConsumeTimeout(0);
-    this.#fetcher = new Fetcher({ ...options, onReady: () => this.#ready.set() });
+    this.#fetcher = new Fetcher({ ...options, waitMsMax: FETCH_WAIT_MS, onReady: () => this.#ready.set() });
   }
 
   get group(): string {
@@ -185,9 +187,7 @@ export class GroupConsumer implements Consumer {
   }
 
   /** True for a topic that the member reads. */
-  reads(topic: string): boolean {
-    return this.#options.topics.includes(topic);
-  }
+  readonly reads = (topic: string): boolean => this.#options.topics.includes(topic);
 
   /** The present tenure of a partition. */
   tenureOf(place: Place): Tenure | undefined {

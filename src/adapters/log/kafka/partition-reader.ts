@@ -51,7 +51,7 @@ export class PartitionReader {
     const ends = await this.#options.admin.ends([{ topic, partitions: partition + 1 }]);
     const { startOffset, endOffset } = ends.get(topic)![partition]!;
     if (fromOffset >= endOffset) return [];
-    this.#fetcher ??= new Fetcher({ ...this.#options, onReady: () => this.#ready.set() });
+    this.#fetcher ??= new Fetcher({ ...this.#options, waitMsMax: 0, onReady: () => this.#ready.set() });
     this.#fetcher.add(place, Math.max(fromOffset, startOffset));
     try {
       return await this.#collect(this.#fetcher, place, recordsMax);

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { nameToType } from '../state/operations.ts';
 
 /**
@@ -23,7 +23,8 @@ export function Confirm({
   readonly children: ComponentChildren;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  // Before it is painted: what is typed at once goes into its field.
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   const [typed, setTyped] = useState('');
   const wanted = nameToType.value;
   const isReady = wanted === undefined || typed.trim() === wanted;
