@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fetched, Fetcher } from '../../src/adapters/log/kafka/fetcher.ts';
 import { openKafkaAdmin } from '../../src/adapters/log/kafka/kafka-admin.ts';
-import { consumerSettings, producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { consumerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
 import { called, loadNativeClient, type NativeProducer } from '../../src/adapters/log/kafka/native-client.ts';
 import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
 import { ReadySignal } from '../../src/adapters/log/kafka/ready-signal.ts';
@@ -17,6 +17,7 @@ import {
   createTopics,
   freshEnvironment,
   kafkaLogOptions,
+  openProducer,
   openTestLog,
   pollAtLeast,
   SKIP,
@@ -28,17 +29,6 @@ const [REQUEST_MS_MAX, HELD_MS] = [1_000, 3_000];
 /** A fetch takes 1 MiB of a partition: an aborted transaction's end comes with a later one. */
 const VALUE_BYTES = 150_000;
 const LIMIT = { recordsMax: 7, bytesMax: 2_000_000, waitMsMax: 50 } as const;
-
-async function openProducer(test: TestContext, environment: string, id: number): Promise<NativeProducer> {
-  const client = loadNativeClient(CLIENT_PATH);
-  const settings = { ...producerSettings(CONNECTION), 'transactional.id': `${environment}.writer.${id}` };
-  const producer = new client.Producer(settings, {});
-  await connectHandle(producer, kafkaLogOptions(environment));
-  test.after(() => disconnectHandle(producer));
-  producer.setPollInBackground(true);
-  await called(callback => producer.initTransactions(CALL_MS_MAX, callback));
-  return producer;
-}
 
 /**
  * Writes records of transactions that overlap, each durable before the next, half of them aborted. Answers the names of
@@ -116,7 +106,9 @@ describe('log on Kafka: fetches', { skip: SKIP }, () => {
     await createTopics(environment, { alpha: 1, beta: 1 });
     const topic = fullTopic(environment, 'alpha');
     const log = await openTestLog(test, environment);
-    const producers = await Promise.all([0, 1, 2].map(id => openProducer(test, environment, id)));
+    const producers = await Promise.all(
+      [0, 1, 2].map(id => openProducer(test, `${environment}.writer.${id}`)),
+    );
     const consumer = await log.consume('reader', [topic]);
     const writing = writeOverlapping(producers, topic, random);
     const read: LogRecord[] = [];
@@ -174,7 +166,7 @@ describe('log on Kafka: fetches', { skip: SKIP }, () => {
       value: Buffer.from(key),
     }));
     await log.commit({ appends: [{ topic, partition: 0, records }] });
-    const producer = await openProducer(test, environment, 0);
+    const producer = await openProducer(test, `${environment}.writer`);
     const client = loadNativeClient(CLIENT_PATH);
     const native = new client.KafkaConsumer(
       consumerSettings(CONNECTION, fullTopic(environment, 'reader')),

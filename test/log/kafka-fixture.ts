@@ -4,7 +4,9 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openKafkaAdmin } from '../../src/adapters/log/kafka/kafka-admin.ts';
 import { type KafkaLogOptions, openKafkaLog } from '../../src/adapters/log/kafka/kafka-log.ts';
-import type { KafkaConnection } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { type KafkaConnection, producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
+import { called, loadNativeClient, type NativeProducer } from '../../src/adapters/log/kafka/native-client.ts';
+import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
 import { planTopics, wantedTopics } from '../../src/adapters/log/kafka/topic-plan.ts';
 import type { Consumer, ServedLog } from '../../src/core/ports.ts';
 import type { LogRecord } from '../../src/core/record.ts';
@@ -143,6 +145,18 @@ export function kafkaLogOptions(
     logger: createLogger(process.env['MILLRACE_TEST_LOG'] ?? 'silent', 'test'),
     ...options,
   };
+}
+
+/** A client of another process that writes in transactions, of up to a minute; it is let go when the test ends. */
+export async function openProducer(test: TestContext, transactionalId: string): Promise<NativeProducer> {
+  const client = loadNativeClient(CLIENT_PATH);
+  const settings = { ...producerSettings(CONNECTION), 'transactional.id': transactionalId };
+  const producer = new client.Producer({ ...settings, 'transaction.timeout.ms': 60_000 }, {});
+  await connectHandle(producer, kafkaLogOptions('test'));
+  test.after(() => disconnectHandle(producer));
+  producer.setPollInBackground(true);
+  await called(callback => producer.initTransactions(30_000, callback));
+  return producer;
 }
 
 /** Opens a log that is closed when the test ends. */

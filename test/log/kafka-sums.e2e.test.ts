@@ -2,18 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { emptyCounterRecord, encodeCounterRecord } from '../../src/adapters/log/kafka/counter-record.ts';
-import { producerSettings } from '../../src/adapters/log/kafka/kafka-settings.ts';
-import { called, loadNativeClient } from '../../src/adapters/log/kafka/native-client.ts';
-import { connectHandle, disconnectHandle } from '../../src/adapters/log/kafka/native-handles.ts';
+import { called } from '../../src/adapters/log/kafka/native-client.ts';
 import { COUNTERS_TOPIC } from '../../src/adapters/log/kafka/topic-plan.ts';
 import type { Consumer, ServedLog } from '../../src/core/ports.ts';
 import { fullTopic } from '../../src/core/topics.ts';
 import {
-  CLIENT_PATH,
-  CONNECTION,
   createTopics,
   freshEnvironment,
-  kafkaLogOptions,
+  openProducer,
   openTestLog,
   pollAtLeast,
   SKIP,
@@ -26,13 +22,7 @@ const HELD_MS = 3_000;
 
 /** Holds a transaction open as another process would, its counters written; answers what ends it. */
 async function holdTransaction(test: TestContext, environment: string): Promise<() => Promise<void>> {
-  const client = loadNativeClient(CLIENT_PATH);
-  const settings = { ...producerSettings(CONNECTION), 'transactional.id': `${environment}.test.holder` };
-  const producer = new client.Producer({ ...settings, 'transaction.timeout.ms': 60_000 }, {});
-  await connectHandle(producer, kafkaLogOptions(environment));
-  test.after(() => disconnectHandle(producer));
-  producer.setPollInBackground(true);
-  await called(callback => producer.initTransactions(CALL_MS_MAX, callback));
+  const producer = await openProducer(test, `${environment}.test.holder`);
   await called(callback => producer.beginTransaction(callback));
   const value = encodeCounterRecord(emptyCounterRecord());
   producer.produce(fullTopic(environment, COUNTERS_TOPIC), 0, value, 'holder', Date.now(), undefined, []);

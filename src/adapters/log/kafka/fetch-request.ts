@@ -1,6 +1,6 @@
 import { type Connection, createAPI, fetchV12, type Reader } from '@platformatic/kafka';
 import type { AbortedTransaction } from './record-batch.ts';
-import type { Place } from './tenures.ts';
+import { keyOf, type Place } from './tenures.ts';
 
 /** A partition that is asked for, from an offset on. */
 export interface Wanted extends Place {
@@ -97,9 +97,4 @@ function readAnswer(topic: string, reader: Reader): Answer {
   const records = bytes === 0 ? undefined : reader.buffer.slice(reader.position, reader.position + bytes);
   reader.skip(bytes);
   return { topic, partition, errorCode, lastStableOffset, aborted, records };
-}
-
-/** Names a partition in what is kept by partition. */
-export function keyOf({ topic, partition }: Place): string {
-  return `${topic}:${partition}`;
 }

@@ -2,12 +2,12 @@ import { ConnectionPool } from '@platformatic/kafka';
 import { MillraceError } from '../../../core/errors.ts';
 import type { LogRecord } from '../../../core/record.ts';
 import type { Logger } from '../../../observability/logger.ts';
-import { type Answer, fetchFrom, keyOf } from './fetch-request.ts';
+import { type Answer, fetchFrom } from './fetch-request.ts';
 import type { KafkaAdmin, Leader } from './kafka-admin.ts';
 import { brokerCode, errorFromAdmin } from './kafka-errors.ts';
 import { adminSettings, type KafkaConnection } from './kafka-settings.ts';
 import { committedOnly, type RecordBatch, readBatches, recordsOf } from './record-batch.ts';
-import type { Place } from './tenures.ts';
+import { keyOf, type Place } from './tenures.ts';
 
 /** What the fetcher is made with. */
 export interface FetcherOptions {

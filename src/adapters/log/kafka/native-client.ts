@@ -84,7 +84,6 @@ export interface NativeProducer extends NativeHandle {
 export interface NativeConsumer extends NativeHandle {
   subscribe(topics: readonly string[]): unknown;
   assign(partitions: readonly NativePosition[]): unknown;
-  unassign(): unknown;
   incrementalAssign(partitions: readonly NativePosition[]): unknown;
   incrementalUnassign(partitions: readonly NativePosition[]): unknown;
   /** Has nothing fetched of partitions that are assigned. */

@@ -153,6 +153,7 @@ export class Tenures {
   }
 }
 
-function keyOf({ topic, partition }: Place): string {
+/** Names a partition in what is kept by partition. */
+export function keyOf({ topic, partition }: Place): string {
   return `${topic}:${partition}`;
 }
