@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Redis } from 'iovalkey';
+import { Pipeline, Redis } from 'iovalkey';
 import { MillraceError } from '../../core/errors.ts';
 import { isReply, redisError } from './redis-error.ts';
+import { WideCommand } from './wide-command.ts';
 
 /** Where Redis is and who asks. */
 export interface RedisAddress {
@@ -41,6 +42,8 @@ export interface RedisConnection {
 
 const REPLY_MS_MAX = 5_000;
 const RECONNECT_MS = 200;
+/** With more arguments a command is a {@link WideCommand}. */
+const FEW_ARGS = 8;
 
 /** Connects and logs in; throws the named error where that fails. */
 export async function connectRedis(address: RedisAddress): Promise<RedisConnection> {
@@ -59,21 +62,29 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
     return redisError(isSaid ? error : (lastError ?? 'the connection is lost'), place);
   };
   const send = async (commands: readonly RedisCommand[]): Promise<readonly unknown[]> => {
-    const pipeline = client.pipeline();
-    for (const [name, ...args] of commands) pipeline.call(name, args);
+    const pipeline = new Pipeline(client);
+    for (const [name, ...args] of commands) {
+      if (args.length <= FEW_ARGS) pipeline.call(name, args);
+      else pipeline.sendCommand(new WideCommand(name, args.map(String)));
+    }
     const replies = (await pipeline.exec()) ?? [];
     const refusal = replies.find(([error]) => error !== null && !isWrongType(error))?.[0];
     if (refusal !== undefined) throw failure(refusal);
     return replies.map(([error, value]) => error ?? value);
+  };
+  const ask = (name: string, args: readonly string[]): Promise<unknown> => {
+    const command = new WideCommand(name, args);
+    client.sendCommand(command);
+    return command.promise;
   };
   const connection: RedisConnection = {
     send,
     async run({ lua, sha }, keys, args) {
       const rest = [String(keys.length), ...keys, ...args];
       try {
-        return await client.call('evalsha', [sha, ...rest]).catch((error: unknown) => {
+        return await ask('evalsha', [sha, ...rest]).catch((error: unknown) => {
           if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error;
-          return client.call('eval', [lua, ...rest]);
+          return ask('eval', [lua, ...rest]);
         });
       } catch (error) {
         throw failure(error);

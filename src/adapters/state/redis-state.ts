@@ -34,7 +34,8 @@ const KEY_LENGTH_MAX = 512;
 
 /**
  * Sets all the marks, or none: where a key is held by another value than the one expected, it answers the indexes
- * (from 1) and values of all that are held, and changes nothing.
+ * (from 1) and values of all that are held, and changes nothing. Most keys are new, so each is set where it is not
+ * there; where one is, what was set before it is taken back. Calls are what a script costs: this is one for a key.
  *
  * KEYS: by database. ARGV: lifetime, number of databases, each database with its count of keys, a value for each
  * key, then index and expected value by turns.
@@ -54,18 +55,31 @@ local function each(visit)
     end
   end
 end
-local held = {}
-each(function(at)
-  local value = redis.call('GET', KEYS[at])
-  if value and value ~= expected[at] then
+local held, failure, isSet = {}, nil, {}
+local function look(at)
+  local value = redis.pcall('GET', KEYS[at])
+  if type(value) == 'table' then
+    failure = value
+  elseif value and value ~= expected[at] then
     held[#held + 1] = at
     held[#held + 1] = value
   end
-end)
-if #held == 0 then
-  each(function(at) redis.call('SET', KEYS[at], ARGV[base + at], 'PX', ARGV[1]) end)
 end
-return held`);
+each(function(at)
+  if expected[at] then
+    look(at)
+  elseif redis.call('SET', KEYS[at], ARGV[base + at], 'PX', ARGV[1], 'NX') then
+    isSet[at] = true
+  else
+    look(at)
+  end
+end)
+if failure or #held > 0 then
+  each(function(at) if isSet[at] then redis.call('DEL', KEYS[at]) end end)
+elseif #ARGV > base + #KEYS then
+  each(function(at) if expected[at] then redis.call('SET', KEYS[at], ARGV[base + at], 'PX', ARGV[1]) end end)
+end
+return failure or held`);
 
 /**
  * Opens the marks in Redis: databases and keys of the pipeline this one stands in for, so that its Redis can be
