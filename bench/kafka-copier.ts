@@ -1,11 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NATIVE } from '../src/adapters/log/kafka/kafka-errors.ts';
-import {
-  consumerSettings,
-  producerSettings,
-  TRANSACTION_SETTINGS,
-} from '../src/adapters/log/kafka/kafka-settings.ts';
+import { producerSettings, TRANSACTION_SETTINGS } from '../src/adapters/log/kafka/kafka-settings.ts';
 import {
   called,
   consumeReady,
@@ -18,6 +14,7 @@ import {
 } from '../src/adapters/log/kafka/native-client.ts';
 import { benchBatches, EVENTS_PER_BATCH } from './corpus.ts';
 import type { CopyOrder } from './kafka-copy.ts';
+import { readSettings } from './native-read.ts';
 
 /** Copies each event of a topic to a record of its own in another one, in transactions. See `measureCopy`. */
 const [order] = (await once(process, 'message')) as [CopyOrder];
@@ -25,7 +22,7 @@ const { connection, input, output, partitions, events, warmUpEvents } = order;
 const client = loadNativeClient(order.clientPath);
 const CALL_MS_MAX = 30_000;
 /** Of input in one transaction, as `environments/services.yaml` has it. */
-const BATCH_BYTES = 2 * 1024 * 1024;
+const BATCH_BYTES = 8 * 1024 * 1024;
 const POLL_RECORDS = 100;
 const KEY = 'c099086c-0f1a-4f2e-9b1d-5d2b7c1e02d5';
 
@@ -56,7 +53,7 @@ async function copyAll(): Promise<void> {
   await connect(producer);
   producer.setPollInBackground(true);
   await called(callback => producer.initTransactions(CALL_MS_MAX, callback));
-  const consumer = new client.KafkaConsumer(consumerSettings(connection, 'copier'), {});
+  const consumer = new client.KafkaConsumer(readSettings(connection, 'copier'), {});
   consumer.setDefaultConsumeTimeout(0);
   await connect(consumer);
   consumer.assign(

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { consumerSettings } from '../src/adapters/log/kafka/kafka-settings.ts';
 import { called, consumeReady, loadNativeClient } from '../src/adapters/log/kafka/native-client.ts';
 import { ReadySignal } from '../src/adapters/log/kafka/ready-signal.ts';
 import type { CopyOrder } from './kafka-copy.ts';
+import { readSettings } from './native-read.ts';
 
 /** Reads what the copier has committed by the native client and does nothing with it. See `measureCopy`. */
 const [{ connection, clientPath, output, partitions, events }] = (await once(process, 'message')) as [
@@ -12,7 +12,7 @@ const client = loadNativeClient(clientPath);
 const POLL_RECORDS = 1_000;
 const ready = new ReadySignal();
 const consumer = new client.KafkaConsumer(
-  { ...consumerSettings(connection, 'reader'), queue_non_empty_cb: () => ready.set() },
+  { ...readSettings(connection, 'reader'), queue_non_empty_cb: () => ready.set() },
   {},
 );
 consumer.setDefaultConsumeTimeout(0);

@@ -7,8 +7,8 @@ import { openChainStores } from './compose-stores.ts';
 import { openWorkerSchemas } from './worker-schemas.ts';
 import type { WorkerSetup } from './worker-setup.ts';
 
-/** Chunks that are in the jobs at once where marks lie in Redis. */
-const CHUNKS_MAX = 4;
+/** Where marks lie in Redis: chunks that are in the jobs at once, and what one holds. A call costs what 100 keys do. */
+const REDIS_CHUNKS = { chunksMax: 4, chunkBytes: 512 * 1024 };
 
 /** What the chain's worker answers. */
 export type ChainCalls = Awaited<ReturnType<typeof startChain>>;
@@ -34,7 +34,7 @@ export async function startChain(setup: WorkerSetup, signal?: AbortSignal) {
     ttlMs: config['dedup.ttlMs'],
     limits: { recordsMax: config['chain.batchRecordsMax'], bytesMax: config['chain.batchBytesMax'] },
     logger,
-    ...(config['state.adapter'] === 'redis' ? { chunksMax: CHUNKS_MAX } : {}),
+    ...(config['state.adapter'] === 'redis' ? REDIS_CHUNKS : {}),
   };
   const drain = async (segment: Segment, isStored: RunnerOptions['isStored']) => {
     await (await startRunner({ ...common, segment, isStored, endsCaughtUp: true })).done;

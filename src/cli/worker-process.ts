@@ -91,9 +91,16 @@ export async function startProcess<H extends CallHandlers>(
   };
 }
 
+/**
+ * Where chunks wait for Redis, a good part of V8's space for new objects lives on when it is full, and is copied: with
+ * 32 MiB half as often as with the 16 of `bin/node`.
+ */
+const CHAIN_FLAGS = ['--max-semi-space-size=32'];
+
 /** Starts the process; resolves when it is ready, rejects with what it says, or how it ended, before that. */
 async function launch<H extends CallHandlers>(setup: ProcessSetup): Promise<Running<H>> {
   const child = fork(new URL('./worker.ts', import.meta.url), {
+    execArgv: [...process.execArgv, ...(setup.role === 'chain' ? CHAIN_FLAGS : [])],
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

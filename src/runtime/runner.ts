@@ -64,6 +64,10 @@ export interface Runner {
 const POLL_WAIT_MS = 500;
 /** About 340 events: fewer share what a chunk costs, more live long enough to be promoted to the old generation. */
 const CHUNK_BYTES = 256 * 1024;
+/** A batch is what is processed in so long: a partition that is to go elsewhere waits for the one in hand. */
+const BATCH_MS_MAX = 1_000;
+/** However slow the machine. */
+const BATCH_BYTES_MIN = 1024 * 1024;
 
 /**
  * Runs a segment; resolves when it reads: poll, read, process, commit; outputs, input offsets, marks and counters
@@ -93,17 +97,21 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
 async function run(options: RunnerOptions, consumer: Consumer, signal: AbortSignal): Promise<void> {
   const { limits } = options;
   const waitMsMax = options.endsCaughtUp === true ? 0 : POLL_WAIT_MS;
+  let bytesMax = Math.min(BATCH_BYTES_MIN, limits.bytesMax);
   let committing = Promise.resolve(true);
   try {
     while (!signal.aborted) {
       // Coming back for more says that all that came before is dealt with: at the end of the log it must be.
       if (consumer.isCaughtUp() && !(await committing)) return;
-      const records = await consumer.poll({ ...limits, waitMsMax, isLent: true });
+      const records = await consumer.poll({ ...limits, bytesMax, waitMsMax, isLent: true });
       if (records.length === 0 && options.endsCaughtUp === true && consumer.isCaughtUp()) return;
       if (records.length === 0) continue;
       options.onBatch?.();
+      const startedMs = performance.now();
       const batch = await processBatch(options, { records, signal, committing });
       if (batch === undefined) return;
+      const bytes = records.reduce((sum, { value }) => sum + value.length, 0);
+      bytesMax = nextBatchBytes(limits.bytesMax, bytes, performance.now() - startedMs);
       committing = commitBatch(options, batch, signal);
       // A failure is thrown by the next await of it; without this a stop in between would leave it unheard.
       committing.catch(() => {});
@@ -115,6 +123,12 @@ async function run(options: RunnerOptions, consumer: Consumer, signal: AbortSign
       await consumer.close();
     }
   }
+}
+
+/** Bytes of the next batch, so that it takes no longer than a batch may, where these bytes took so many ms. */
+export function nextBatchBytes(bytesMax: number, bytes: number, tookMs: number): number {
+  const bytesInTime = (bytes / Math.max(tookMs, 1)) * BATCH_MS_MAX;
+  return Math.min(Math.max(bytesInTime, BATCH_BYTES_MIN), bytesMax);
 }
 
 /** What a poll became, ready to be made durable. */

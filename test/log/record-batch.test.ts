@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { crc32c, createRecordsBatch } from '@platformatic/kafka';
-import { committedOnly, readBatches, recordsOf } from '../../src/adapters/log/kafka/record-batch.ts';
+import { committedOnly, readBatches, unpack } from '../../src/adapters/log/kafka/record-batch.ts';
 import { createRandom } from '../e2e/load.ts';
 
 const PLACE = { topic: 't', partition: 3 };
@@ -58,7 +58,7 @@ function markerOf(offset: number, producerId: bigint, type: number): Buffer {
 
 const textsOf = (bytes: Buffer, aborted: Parameters<typeof committedOnly>[1] = [], from = 0) =>
   committedOnly(readBatches(bytes, PLACE), aborted)
-    .flatMap(batch => recordsOf(batch, PLACE, from))
+    .flatMap(batch => unpack(batch, PLACE, from).records)
     .map(({ value }) => Buffer.from(value).toString());
 
 describe('batches of records as the brokers keep them', () => {
@@ -79,7 +79,7 @@ describe('batches of records as the brokers keep them', () => {
           [47, 87],
         ],
       );
-      const records = batches.flatMap(batch => recordsOf(batch, PLACE, 0));
+      const records = batches.flatMap(batch => unpack(batch, PLACE, 0).records);
       assert.deepEqual(
         records.map(({ value, ...rest }) => ({ ...rest, value: value.toString() })),
         [7, 47].flatMap(base =>
@@ -112,7 +112,7 @@ describe('batches of records as the brokers keep them', () => {
       const bytes = Buffer.concat([head, zigzag(body.length), body]);
       bytes.writeInt32BE(bytes.length - 12, 8);
       bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
-      const [record] = recordsOf(readBatches(bytes, PLACE)[0]!, PLACE, 0);
+      const [record] = unpack(readBatches(bytes, PLACE)[0]!, PLACE, 0).records;
       assert.deepEqual([record!.timeMs, record!.value.toString()], [1_000 + delta, 'a']);
     }
   });
@@ -139,7 +139,7 @@ describe('batches of records as the brokers keep them', () => {
       ),
       batchOf(2, [{ value: Buffer.from('b'), headers }]),
     ]);
-    const records = readBatches(bytes, PLACE).flatMap(batch => recordsOf(batch, PLACE, 0));
+    const records = readBatches(bytes, PLACE).flatMap(batch => unpack(batch, PLACE, 0).records);
     assert.deepEqual(
       records.map(({ key, timeMs }) => [key, timeMs]),
       [
@@ -176,14 +176,14 @@ describe('batches of records as the brokers keep them', () => {
   it('are refused where they are whole and do not unpack', () => {
     const bytes = batchOf(0, [{ value: Buffer.from('no lz4') }], { attributes: 3 });
     const [batch] = readBatches(bytes, PLACE);
-    assert.throws(() => recordsOf(batch!, PLACE, 0), {
+    assert.throws(() => unpack(batch!, PLACE, 0), {
       code: 'ERR_STORE_UNAVAILABLE',
       why: /offset 0 cannot be read/,
     });
     const short = textBatch(0, ['a', 'b']);
     short.writeInt32BE(3, 57);
     short.writeUInt32BE(crc32c(short.subarray(21)), 17);
-    assert.throws(() => recordsOf(readBatches(short, PLACE)[0]!, PLACE, 0), {
+    assert.throws(() => unpack(readBatches(short, PLACE)[0]!, PLACE, 0), {
       code: 'ERR_STORE_UNAVAILABLE',
     });
   });

@@ -9,10 +9,11 @@ import { MillraceError } from '../../src/core/errors.ts';
 import type { StateStore } from '../../src/core/ports.ts';
 import { fullTopic, TOPICS } from '../../src/core/topics.ts';
 import { createLogger } from '../../src/observability/logger.ts';
-import { type RunnerOptions, startRunner } from '../../src/runtime/runner.ts';
+import { nextBatchBytes, type RunnerOptions, startRunner } from '../../src/runtime/runner.ts';
 import { planLayout } from '../../src/runtime/segments.ts';
 
 const ENVIRONMENT = 'test';
+const MIB = 1024 * 1024;
 const CONFIG = Object.fromEntries(
   Object.entries(OPTIONS).map(([key, { fallback }]) => [key, fallback]),
 ) as unknown as Config;
@@ -28,15 +29,19 @@ const SEVERAL = {
 /** Look-ups and marks, of first and later chunks, and two in a row. */
 const FAILING_CALLS = [2, 7, 8, 13, 19];
 
+function openLog() {
+  return openMemoryLog(
+    Object.keys(TOPICS).map(name => ({ topic: fullTopic(ENVIRONMENT, name), partitions: 1 })),
+  );
+}
+
 /** Runs batches of one msgid, each in a poll of its own, on a state; answers how many were duplicates. */
 async function countDuplicates(
   state: StateStore,
   batches: number,
   more: Partial<RunnerOptions> = {},
+  log = openLog(),
 ): Promise<number | undefined> {
-  const log = openMemoryLog(
-    Object.keys(TOPICS).map(name => ({ topic: fullTopic(ENVIRONMENT, name), partitions: 1 })),
-  );
   const value = Buffer.from(JSON.stringify({ params: { msgid: 'a' }, events: [] }));
   const record = { key: null, timeMs: 1_718_000_000_000, headers: {}, value };
   const records = Array.from({ length: batches }, () => record);
@@ -62,7 +67,50 @@ async function countDuplicates(
   return (await log.describe()).counters['extract.duplicate_event_count'];
 }
 
+describe('nextBatchBytes', () => {
+  it('is what passes in a second, at least 1 MiB, and never more than it may be', () => {
+    assert.equal(nextBatchBytes(8 * MIB, 3 * MIB, 1_000), 3 * MIB);
+    assert.equal(nextBatchBytes(8 * MIB, MIB, 100), 8 * MIB);
+    assert.equal(nextBatchBytes(8 * MIB, 8 * MIB, 20_000), MIB);
+    assert.equal(nextBatchBytes(8 * MIB, 0, 0), MIB);
+    assert.equal(nextBatchBytes(4_096, MIB, 100), 4_096);
+  });
+});
+
 describe('startRunner', () => {
+  it('polls no more than it processes in a second', async () => {
+    const log = openLog();
+    const polled: number[] = [];
+    const watched: RunnerOptions['log'] = {
+      partitionCount: topic => log.partitionCount(topic),
+      commit: commit => log.commit(commit),
+      read: (...place) => log.read(...place),
+      describe: () => log.describe(),
+      close: () => log.close(),
+      async consume(...asked) {
+        const consumer = await log.consume(...asked);
+        return {
+          poll(limit) {
+            polled.push(limit.bytesMax);
+            return consumer.poll(limit);
+          },
+          isCaughtUp: () => consumer.isCaughtUp(),
+          close: () => consumer.close(),
+        };
+      },
+    };
+    const state = createMemoryState(TTL_MS);
+    const mark: StateStore['mark'] = async marks => {
+      await sleep(200);
+      return state.mark(marks);
+    };
+    const limits = { recordsMax: 1, bytesMax: 8 * MIB };
+    const batches = 3;
+    await countDuplicates({ ...state, mark }, batches, { limits, log: watched }, log);
+    assert.ok(polled.length >= batches);
+    assert.deepEqual([...new Set(polled)], [MIB]);
+  });
+
   it('looks at a batch only when the marks of the one before can be seen', async () => {
     const state = createMemoryState(TTL_MS);
     const mark: StateStore['mark'] = async marks => {

@@ -1,37 +1,29 @@
 import { MillraceError } from '../../../core/errors.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import { type CounterRecord, CounterSums, decodeCounterRecord } from './counter-record.ts';
-import { consumerSettings, type KafkaConnection, TRANSACTION_MS_MAX } from './kafka-settings.ts';
-import {
-  consumeReady,
-  type NativeClient,
-  type NativeConsumer,
-  type NativePosition,
-} from './native-client.ts';
-import { connectHandle, disconnectHandle } from './native-handles.ts';
+import { type Fetched, Fetcher } from './fetcher.ts';
+import type { KafkaAdmin } from './kafka-admin.ts';
+import { type KafkaConnection, TRANSACTION_MS_MAX } from './kafka-settings.ts';
 import { ReadySignal } from './ready-signal.ts';
 
 /** What the feed is made with. */
 export interface CounterFeedOptions {
-  readonly client: NativeClient;
   readonly connection: KafkaConnection;
+  readonly admin: KafkaAdmin;
   /** Full name of the topic of counters. */
   readonly topic: string;
   readonly requestMsMax: number;
   readonly logger: Logger;
-  /**
-   * Offset after the last record of the topic, those of open transactions among them. The feed's own handle cannot
-   * say it: to a reader of committed records its client names the end before the first open transaction.
-   */
-  end(): Promise<number>;
 }
 
 /** How long {@link CounterFeed.complete} waits: by then the brokers have ended what a dead process left open. */
 const COMPLETE_MS_MAX = 2 * TRANSACTION_MS_MAX + 5_000;
 const HANGING_REMEDY =
   'Look for the process that holds it; if none does: kafka-transactions.sh find-hanging, then abort.';
-const READ_RECORDS = 500;
 const LOOK_MS = 1_000;
+const FETCH_WAIT_MS = 500;
+/** From one fetch to the next while nobody waits: each transaction of each process would else bring one about. */
+const PACE_MS = 250;
 
 /**
  * Follows the topic of counters in the background, committed records only, and keeps the last one of each
@@ -40,7 +32,7 @@ const LOOK_MS = 1_000;
  */
 export class CounterFeed {
   readonly #options: CounterFeedOptions;
-  readonly #native: NativeConsumer;
+  readonly #fetcher: Fetcher;
   readonly #ready = new ReadySignal();
   readonly #last = new Map<string, Buffer>();
   #waiters: { readonly position: number; end(isKnown: boolean): void }[] = [];
@@ -50,22 +42,17 @@ export class CounterFeed {
 
   constructor(options: CounterFeedOptions) {
     this.#options = options;
-    this.#native = new options.client.KafkaConsumer(
-      {
-        ...consumerSettings(options.connection, `${options.topic}.reader`),
-        'queued.max.messages.kbytes': 4 * 1024,
-        queue_non_empty_cb: () => this.#ready.set(),
-      },
-      { 'auto.offset.reset': 'earliest' },
-    );
-    this.#native.setDefaultConsumeTimeout(0);
-    this.#native.on('partition.eof', (end: Required<NativePosition>) => this.#reach(end.offset));
+    this.#fetcher = new Fetcher({
+      ...options,
+      waitMsMax: FETCH_WAIT_MS,
+      onReady: () => this.#ready.set(),
+      paceMs: () => (this.#waiters.length > 0 ? 0 : PACE_MS),
+    });
   }
 
-  async start(): Promise<void> {
-    const { topic } = this.#options;
-    await connectHandle(this.#native, this.#options);
-    this.#native.assign([{ topic, partition: 0, offset: 0 }]);
+  /** Begins to read. */
+  start(): void {
+    this.#fetcher.add({ topic: this.#options.topic, partition: 0 }, 0);
     this.#reading = this.#read();
   }
 
@@ -87,7 +74,8 @@ export class CounterFeed {
    */
   async catchUp(waitMsMax: number): Promise<boolean> {
     this.#checkOpen();
-    const position = await this.#options.end();
+    // The last stable offset is no answer: it lies before what open transactions have written.
+    const position = await this.#options.admin.lastEnd(this.#options.topic, 0);
     if (this.#position >= position) return true;
     if (this.#isClosed) return false;
     return new Promise(resolve => {
@@ -103,6 +91,7 @@ export class CounterFeed {
         },
       };
       this.#waiters.push(waiter);
+      this.#fetcher.hurry();
     });
   }
 
@@ -120,24 +109,34 @@ export class CounterFeed {
     this.#ready.set();
     for (const waiter of this.#waiters.splice(0)) waiter.end(false);
     await this.#reading;
-    await disconnectHandle(this.#native);
+    await this.#fetcher.close();
   }
 
   async #read(): Promise<void> {
     // Ends when it is closed: each round waits for a signal where there is nothing to read.
     while (!this.#isClosed) {
       this.#ready.clear();
-      const messages = await consumeReady(this.#native, READ_RECORDS);
-      if (messages instanceof Error) {
-        this.#options.logger.debug({ why: messages.message }, 'counters wait for the brokers');
+      const fetched = this.#next();
+      if (fetched === undefined) {
         await this.#ready.wait(LOOK_MS);
         continue;
       }
-      for (const { key, value, offset } of messages) {
-        if (key !== null && value !== null) this.#last.set(key.toString('utf8'), value);
+      for (const { key, value, offset } of fetched.records) {
+        // The rest of what came with it is not held.
+        if (key !== null && value.length > 0) this.#last.set(key, Buffer.from(value));
         this.#reach(offset + 1);
       }
-      if (messages.length === 0) await this.#ready.wait(LOOK_MS);
+      if (fetched.end !== undefined) this.#reach(fetched.end);
+    }
+  }
+
+  /** What came next; undefined where nothing did. What an operator has to mend, all else that asks brokers tells. */
+  #next(): Fetched | undefined {
+    try {
+      return this.#fetcher.next();
+    } catch (error) {
+      this.#options.logger.debug({ why: (error as Error).message }, 'counters wait for the brokers');
+      return undefined;
     }
   }
 

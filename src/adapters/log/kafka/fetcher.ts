@@ -1,12 +1,11 @@
 import { ConnectionPool } from '@platformatic/kafka';
 import { MillraceError } from '../../../core/errors.ts';
-import type { LogRecord } from '../../../core/record.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import { type Answer, fetchFrom } from './fetch-request.ts';
 import type { KafkaAdmin, Leader } from './kafka-admin.ts';
 import { brokerCode, errorFromAdmin } from './kafka-errors.ts';
 import { adminSettings, type KafkaConnection } from './kafka-settings.ts';
-import { committedOnly, type RecordBatch, readBatches, recordsOf } from './record-batch.ts';
+import { committedOnly, type RecordBatch, readBatches, type Unpacked, unpack } from './record-batch.ts';
 import { keyOf, type Place } from './tenures.ts';
 
 /** What the fetcher is made with. */
@@ -17,13 +16,14 @@ export interface FetcherOptions {
   /** How long a fetch waits at the broker for a record; a partition that is added meanwhile waits for its end. */
   readonly waitMsMax: number;
   readonly logger: Logger;
+  /** Least time from one fetch to the next, ms, asked for each; none where absent. */
+  paceMs?(): number;
   /** Called when {@link Fetcher.next} may have something to say. */
   onReady(): void;
 }
 
 /** What a partition has next: records, or none and where it ends. */
-export interface Fetched extends Place {
-  readonly records: readonly LogRecord[];
+export interface Fetched extends Place, Unpacked {
   /** Offset at which the partition ends for readers of committed records; told once, when it is met. */
   readonly end: number | undefined;
 }
@@ -73,6 +73,7 @@ export class Fetcher {
   #queuedBytes = 0;
   /** Leaders, `host:port`, that a request is under way to. */
   readonly #busy = new Set<string>();
+  #askedAtMs = Number.NEGATIVE_INFINITY;
   #finding: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
   /** True from an outage to the next answer: it is told once. */
@@ -109,6 +110,11 @@ export class Fetcher {
     this.#readings.delete(keyOf(place));
   }
 
+  /** Fetches at once where the pace allows it by now. */
+  hurry(): void {
+    this.#fetch();
+  }
+
   /** What came next of any partition, each in order; undefined where nothing waits. Throws a named error. */
   next(): Fetched | undefined {
     if (this.#failure !== null) {
@@ -123,9 +129,9 @@ export class Fetcher {
       if (wasFull) this.#fetch();
       if (!this.#isRead(reading)) continue;
       const { topic, partition } = reading;
-      if (batch === undefined) return { topic, partition, records: [], end };
+      if (batch === undefined) return { topic, partition, records: [], memory: null, end };
       try {
-        return { topic, partition, records: recordsOf(batch, reading, fromOffset), end: undefined };
+        return { topic, partition, ...unpack(batch, reading, fromOffset), end: undefined };
       } catch (error) {
         // What came before it was handed out.
         this.#startOver(reading, Math.max(fromOffset, batch.baseOffset), error);
@@ -145,6 +151,11 @@ export class Fetcher {
   #fetch(): void {
     if (this.#isClosed || this.#queuedBytes >= QUEUE_BYTES_MAX) return;
     const nowMs = performance.now();
+    const paceEndMs = this.#askedAtMs + (this.#options.paceMs?.() ?? 0);
+    if (paceEndMs > nowMs) {
+      this.#wakeAt(paceEndMs);
+      return;
+    }
     const [due, resting] = divide([...this.#readings.values()], ({ restUntilMs }) => restUntilMs <= nowMs);
     this.#wakeAt(Math.min(...resting.map(({ restUntilMs }) => restUntilMs)));
     if (due.some(({ leader }) => leader === undefined)) this.#find();
@@ -157,11 +168,12 @@ export class Fetcher {
   #wakeAt(atMs: number): void {
     clearTimeout(this.#timer);
     if (!Number.isFinite(atMs)) return;
-    this.#timer = setTimeout(() => this.#fetch(), atMs - performance.now() + 1);
+    this.#timer = setTimeout(() => this.#fetch(), Math.max(0, atMs - performance.now()) + 1);
   }
 
   async #ask(address: string, readings: readonly Reading[]): Promise<void> {
     this.#busy.add(address);
+    this.#askedAtMs = performance.now();
     const asked = readings.map(reading => ({ reading, position: reading.position }));
     try {
       const connection = await this.#connections.get(readings[0]!.leader!);

@@ -244,6 +244,7 @@ export class GroupConsumer implements Consumer {
 
   async #poll(limit: PollLimit): Promise<readonly LogRecord[]> {
     const startedMs = performance.now();
+    this.#buffer.reclaim();
     // Ends at one of the two deadlines: each round waits for a signal.
     for (;;) {
       if (this.#cut !== null) throw this.#cut;
@@ -288,7 +289,7 @@ export class GroupConsumer implements Consumer {
     if (fetched === undefined) return false;
     const tenure = this.#tenures.find(fetched.topic, fetched.partition);
     if (tenure === undefined) return true;
-    this.#buffer.add(fetched.records, tenure);
+    this.#buffer.add(fetched, tenure);
     if (fetched.end !== undefined) tenure.endAt = Math.max(tenure.endAt, fetched.end);
     return true;
   }

@@ -75,7 +75,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<ServedLog>
     const groupIds = options.groups.map(({ group }) => fullTopic(options.environment, group));
     await admin.checkRights(groupIds, transactionalIdOf(options));
     log = new KafkaLog(options, { client, admin, topics });
-    await log.start();
+    log.start();
     return log;
   } catch (error) {
     await (log ?? admin).close();
@@ -128,11 +128,7 @@ class KafkaLog implements ServedLog {
     this.#client = client;
     this.#admin = admin;
     this.#topics = new TopicTable(topics.filter(({ topic }) => topic !== countersTopic));
-    this.#feed = new CounterFeed({
-      ...base,
-      topic: countersTopic,
-      end: () => admin.lastEnd(countersTopic, 0),
-    });
+    this.#feed = new CounterFeed({ ...base, admin, topic: countersTopic });
     this.#health = new BrokerHealth(() => admin.check(options.topics, options.minInsync));
     this.#producer = new PlainProducer({
       ...base,
@@ -155,8 +151,8 @@ class KafkaLog implements ServedLog {
     this.#reader = new PartitionReader({ ...base, admin });
   }
 
-  async start(): Promise<void> {
-    await this.#feed.start();
+  start(): void {
+    this.#feed.start();
   }
 
   partitionCount(topic: string): number {

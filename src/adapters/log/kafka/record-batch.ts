@@ -24,6 +24,13 @@ export interface RecordBatch {
   readonly isControl: boolean;
 }
 
+/** The records of a batch. */
+export interface Unpacked {
+  readonly records: readonly LogRecord[];
+  /** Memory that the values lie in and nothing else does; null where it holds other things as well. */
+  readonly memory: ArrayBuffer | null;
+}
+
 /** A transaction that was aborted: from its first record to its producer's next control batch. */
 export interface AbortedTransaction {
   readonly producerId: bigint;
@@ -103,7 +110,7 @@ export function committedOnly(
  * The records of a batch from an offset on. Their values lie in memory that they share. Throws ERR_STORE_UNAVAILABLE
  * where they are not what the head of the batch says.
  */
-export function recordsOf(batch: RecordBatch, place: Place, fromOffset: number): readonly LogRecord[] {
+export function unpack(batch: RecordBatch, place: Place, fromOffset: number): Unpacked {
   try {
     return decode(batch, place, fromOffset);
   } catch (cause) {
@@ -126,13 +133,18 @@ function readHead(bytes: Buffer): RecordBatch | undefined {
   };
 }
 
-function decode({ bytes, baseOffset }: RecordBatch, { topic, partition }: Place, fromOffset: number) {
+function decode(
+  { bytes, baseOffset }: RecordBatch,
+  { topic, partition }: Place,
+  fromOffset: number,
+): Unpacked {
   const attributes = bytes.readInt16BE(ATTRIBUTES_AT);
   const baseMs = Number(bytes.readBigInt64BE(BASE_TIME_AT));
   const isAppendTime = (attributes & IS_APPEND_TIME) !== 0;
   const appendMs = Number(bytes.readBigInt64BE(LARGEST_TIME_AT));
   const count = bytes.readInt32BE(COUNT_AT);
-  const reader = new RecordReader(unpacked(bytes.subarray(HEAD_BYTES), attributes & COMPRESSION));
+  const body = unpacked(bytes.subarray(HEAD_BYTES), attributes & COMPRESSION);
+  const reader = new RecordReader(body);
   const records: LogRecord[] = [];
   for (let i = 0; i < count; i++) {
     const end = reader.number() + reader.at;
@@ -149,7 +161,10 @@ function decode({ bytes, baseOffset }: RecordBatch, { topic, partition }: Place,
     const text = key === null ? null : key.toString('utf8');
     records.push({ topic, partition, offset, key: text, timeMs, headers: headers.all, value });
   }
-  return records;
+  const { buffer } = body;
+  // Small pieces lie in the pool of all buffers.
+  const isOwn = buffer !== bytes.buffer && buffer.byteLength > Buffer.poolSize;
+  return { records, memory: isOwn ? (buffer as ArrayBuffer) : null };
 }
 
 function unpacked(bytes: Buffer, compression: number): Buffer {
