@@ -11,6 +11,7 @@ import { BENCH_SETS, benchBatches, masterRows } from './corpus.ts';
 import { type Figure, parseFloorUs } from './figure.ts';
 import { type Drained, measureCopy } from './kafka-copy.ts';
 import type { BenchOptions } from './options.ts';
+import { run as runEmbedded } from './pipeline.ts';
 import { cpuPerEvent, readCpu } from './processes.ts';
 
 /** Events that pass before the clock starts: compilers and connections take a part of them that a long run has not. */
@@ -19,14 +20,31 @@ const EVENTS = 600_000;
 const RECORDS_PER_COMMIT = 64;
 const BIN = join(import.meta.dirname, '../bin/millrace');
 const TOPIC = 'services.telemetry.ingest';
-const VARIANTS: readonly { name: string; sets: readonly string[]; goal?: Figure['goal'] }[] = [
-  { name: 'one worker, archive on, tables off', sets: ['kafka.workers=1', 'tables.enabled=off'] },
+/** The same chain in one process, as `pipeline` names it. */
+const EMBEDDED = { archive: 'archive on, tables off', tables: 'archive and tables on' } as const;
+interface Variant {
+  readonly name: string;
+  readonly sets: readonly string[];
+  readonly embedded: string;
+  readonly goal?: Figure['goal'];
+}
+const VARIANTS: readonly Variant[] = [
+  {
+    name: 'one worker, archive on, tables off',
+    sets: ['kafka.workers=1', 'tables.enabled=off'],
+    embedded: EMBEDDED.archive,
+  },
   {
     name: 'two workers, archive on, tables off',
     sets: ['kafka.workers=2', 'tables.enabled=off'],
+    embedded: EMBEDDED.archive,
     goal: { atLeast: 40_000 },
   },
-  { name: 'two workers, archive and tables on', sets: ['kafka.workers=2'] },
+  {
+    name: 'two workers, archive and tables on',
+    sets: ['kafka.workers=2'],
+    embedded: EMBEDDED.tables,
+  },
 ];
 /** The floor: Kafka without the pipeline. */
 const COPY = 'copied only';
@@ -38,7 +56,7 @@ export const variants: readonly string[] = VARIANTS.map(({ name }) => name);
 /**
  * The chain on Kafka and Redis as `up --env services` runs it: transactions, acks=all, marks in Redis, broker and
  * stores on this machine, over events that wait in the input topic. The floors are JSON.parse of the same bytes, and
- * the same events copied through Kafka.
+ * the same events copied through Kafka; beside them, the same chain embedded.
  */
 export async function run({ only = '' }: BenchOptions): Promise<readonly Figure[]> {
   const batches = benchBatches(EVENTS);
@@ -48,13 +66,29 @@ export async function run({ only = '' }: BenchOptions): Promise<readonly Figure[
   if (copy !== undefined) figures.push(...figuresOf({ name: COPY, floorUs }, copy));
   const native = await measureCopy(EVENTS, 'reader');
   if (native !== undefined) figures.push(...figuresOf({ name: NATIVE_COPY, floorUs }, native));
-  for (const { name, sets, goal } of VARIANTS.filter(variant => variant.name.includes(only))) {
+  const chosen = VARIANTS.filter(variant => variant.name.includes(only));
+  const embedded = await embeddedRates(new Set(chosen.map(variant => variant.embedded)));
+  for (const [name, value] of embedded)
+    figures.push({ name: `embedded, ${name}: events`, value, unit: '/s' });
+  for (const { name, sets, goal, embedded: same } of chosen) {
     const measured = await runOver(batches, [...BENCH_SETS, ...sets]);
     figures.push(...figuresOf({ name, floorUs, goal }, measured));
+    const ratio = measured.rate / embedded.get(same)!;
+    figures.push({ name: `${name}: it / embedded`, value: ratio, unit: 'ratio' });
     if (copy === undefined) continue;
     figures.push({ name: `${name}: it / ${COPY}`, value: measured.rate / copy.rate, unit: 'ratio' });
   }
   return figures;
+}
+
+/** Events a second of the chain in one process, by the names that `pipeline` has. */
+async function embeddedRates(names: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
+  const rates = new Map<string, number>();
+  for (const name of names) {
+    const figures = await runEmbedded({ only: name });
+    rates.set(name, figures.find(figure => figure.name === `${name}: events`)!.value);
+  }
+  return rates;
 }
 
 function figuresOf(
