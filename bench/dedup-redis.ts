@@ -10,8 +10,8 @@ import type { StateStore } from '../src/core/ports.ts';
 import { startRedis, type TestRedis, withoutRedis } from '../test/servers/redis.ts';
 import type { Figure } from './figure.ts';
 
-/** Keys of one call: half a chunk of the chain, the events of a chunk, and those of a transaction on Kafka. */
-const BATCH_KEYS = [170, 340, 2_600];
+/** Keys of one call: half a chunk of the chain on Redis, the events of a chunk, and those of a transaction on Kafka. */
+const BATCH_KEYS = [340, 680, 10_200];
 const KEYS = 51_000;
 const EMBEDDED_KEYS = 510_000;
 const NAIVE_KEYS = 10_000;
