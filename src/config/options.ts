@@ -194,7 +194,11 @@ export const OPTIONS = {
 
   'chain.split': list([], 'Jobs that start a new segment: the topic before each is stored.'),
   'chain.batchRecordsMax': integer(512, 'Records of one batch of the chain.', 1, 65536),
-  'chain.batchBytesMax': integer(MIB, 'Bytes of one batch of the chain.', 1024),
+  'chain.batchBytesMax': integer(
+    MIB,
+    'Bytes of one batch of the chain; beyond 1 MiB, no more than it processes in a second.',
+    1024,
+  ),
   'topics.store': {
     type: 'text',
     fallback: 'edges',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import { isAlive, readProcessStat } from '../../src/adapters/host/process-stat.ts';
 import type { PostgresOptions } from '../../src/adapters/tables/postgres-connection.ts';
 import { bringUpServers } from './bring-up.ts';
 import { startServers, type TestServers } from './servers.ts';
@@ -20,7 +21,10 @@ export interface TestPostgres {
   administer(sql: string, database?: string): Promise<readonly Row[]>;
   /** The server's main process. */
   pid(): Promise<number>;
-  /** SIGKILL; resolves when it has ended. */
+  /**
+   * SIGKILL of all its processes; resolves when they have ended. A session outlives the main process for a moment, and
+   * may answer one more statement.
+   */
   kill(): Promise<void>;
   /** Starts it again after {@link kill}; resolves when it answers. */
   start(): Promise<void>;
@@ -75,13 +79,35 @@ async function describe({ context, config }: TestServers): Promise<TestPostgres>
       return { ...address, ...login, tls: false, caFile: '', poolMax: 4, statementMsMax: 10_000, ...part };
     },
     async kill() {
-      process.kill(await pid(), 'SIGKILL');
-      while ((await context.host.process('postgres')).state === 'running') {
-        await new Promise(resolve => setTimeout(resolve, 5));
+      const main = await pid();
+      // First: it starts no more of them.
+      process.kill(main, 'SIGSTOP');
+      const all = [main, ...(await childrenOf(main))];
+      for (const one of all) process.kill(one, 'SIGKILL');
+      for (const one of all) {
+        // Ends: nothing outlives SIGKILL.
+        while (await runs(one)) await new Promise(resolve => setTimeout(resolve, 5));
       }
     },
     async start() {
       await bringUpServers(context);
     },
   };
+}
+
+async function childrenOf(parent: number): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
+  const found: number[] = [];
+  for (const name of pids) {
+    const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
+    // After the name in brackets: the state, and the parent.
+    const [, , ppid] = stat.slice(stat.lastIndexOf(')')).split(' ');
+    if (Number(ppid) === parent) found.push(Number(name));
+  }
+  return found;
+}
+
+async function runs(pid: number): Promise<boolean> {
+  const stat = await readProcessStat(`/proc/${pid}/stat`);
+  return stat !== undefined && isAlive(stat);
 }

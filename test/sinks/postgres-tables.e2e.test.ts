@@ -250,7 +250,8 @@ describe('a postgresql server', { skip }, () => {
       await until('some of the round are in', async () => (await stored()) >= last);
       await server.kill();
       await send(100);
-      await until('it says so', () => sink.trouble()?.code === 'ERR_STORE_UNAVAILABLE');
+      const isSaid = until('it says so', () => sink.trouble()?.code === 'ERR_STORE_UNAVAILABLE');
+      await Promise.race([isSaid, sink.done.then(() => assert.fail('the sink has ended'))]);
       await assert.rejects(reader.events({}), { code: 'ERR_STORE_UNAVAILABLE' });
       await server.start();
     }

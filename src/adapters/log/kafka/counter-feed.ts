@@ -37,6 +37,8 @@ export class CounterFeed {
   readonly #last = new Map<string, Buffer>();
   #waiters: { readonly position: number; end(isKnown: boolean): void }[] = [];
   #position = -1;
+  /** What kept it from reading and does not end by itself; null once something came. */
+  #failure: Error | null = null;
   #isClosed = false;
   #reading: Promise<void> | null = null;
 
@@ -95,10 +97,14 @@ export class CounterFeed {
     });
   }
 
-  /** {@link CounterFeed.catchUp} for who cannot do with less. Throws ERR_STORE_UNAVAILABLE. */
+  /**
+   * {@link CounterFeed.catchUp} for who cannot do with less. Throws ERR_STORE_UNAVAILABLE, or what keeps the topic from
+   * being read.
+   */
   async complete(): Promise<void> {
     if (await this.catchUp(COMPLETE_MS_MAX)) return;
     this.#checkOpen();
+    if (this.#failure !== null) throw this.#failure;
     const why = `a transaction has been open for ${COMPLETE_MS_MAX} ms`;
     const brokers = this.#options.connection.brokers.join(', ');
     throw new MillraceError('ERR_STORE_UNAVAILABLE', `${brokers}: ${why}`, { remedy: HANGING_REMEDY });
@@ -130,12 +136,15 @@ export class CounterFeed {
     }
   }
 
-  /** What came next; undefined where nothing did. What an operator has to mend, all else that asks brokers tells. */
+  /** What came next; undefined where nothing did, or could be read. */
   #next(): Fetched | undefined {
     try {
-      return this.#fetcher.next();
+      const fetched = this.#fetcher.next();
+      if (fetched !== undefined) this.#failure = null;
+      return fetched;
     } catch (error) {
-      this.#options.logger.debug({ why: (error as Error).message }, 'counters wait for the brokers');
+      this.#failure = error as Error;
+      this.#options.logger.warn({ why: this.#failure.message }, 'counters cannot be read');
       return undefined;
     }
   }
