@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { isAlive, readProcessStat } from '../../src/adapters/host/process-stat.ts';
@@ -95,16 +95,9 @@ async function describe({ context, config }: TestServers): Promise<TestPostgres>
   };
 }
 
-async function childrenOf(parent: number): Promise<readonly number[]> {
-  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name));
-  const found: number[] = [];
-  for (const name of pids) {
-    const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
-    // After the name in brackets: the state, and the parent.
-    const [, , ppid] = stat.slice(stat.lastIndexOf(')')).split(' ');
-    if (Number(ppid) === parent) found.push(Number(name));
-  }
-  return found;
+async function childrenOf(pid: number): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text.trim().split(' ').map(Number);
 }
 
 async function runs(pid: number): Promise<boolean> {

@@ -1,3 +1,4 @@
+// A long file: polls, rebalances and transactions change the same tenures, each while the others wait.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert, MillraceError } from '../../../core/errors.ts';
 import type { Consumer, GroupOffset, PollLimit } from '../../../core/ports.ts';
@@ -186,9 +187,6 @@ export class GroupConsumer implements Consumer {
     return this.#tenures.haveWork;
   }
 
-  /** True for a topic that the member reads. */
-  readonly reads = (topic: string): boolean => this.#options.topics.includes(topic);
-
   /** The present tenure of a partition. */
   tenureOf(place: Place): Tenure | undefined {
     return this.#tenures.find(place.topic, place.partition);
@@ -200,7 +198,8 @@ export class GroupConsumer implements Consumer {
    */
   begin(offsets: readonly GroupOffset[]): void {
     if (this.isCut()) throw this.#cut ?? this.#cutOff('the group has given its partitions to others');
-    const strange = offsets.find(row => this.reads(row.topic) && !this.#tenures.covers(row));
+    const { topics } = this.#options;
+    const strange = offsets.find(row => topics.includes(row.topic) && !this.#tenures.covers(row));
     if (strange !== undefined) {
       const { topic, partition, offset } = strange;
       throw this.#cutOff(`offset ${offset} of ${topic}:${partition} is not of the present assignment`);
