@@ -75,13 +75,16 @@ async function runOver(batches: readonly Buffer[], sets: readonly string[]) {
   try {
     await preload(dataDirectory, config, batches);
     const pipeline = await open(dataDirectory, config);
-    while ((await extracted(pipeline)) < WARM_UP_EVENTS) await sleep(10);
+    // A thread that fails ends the benchmark: what is waited for would never come.
+    const failed = Promise.race([...pipeline.chain, pipeline.sinks].map(thread => thread.failed));
+    const pause = () => Promise.race([failed, sleep(10)]);
+    while ((await extracted(pipeline)) < WARM_UP_EVENTS) await pause();
     const [passed, startedMs, started] = [
       await extracted(pipeline),
       performance.now(),
       await readCpu(pipeline),
     ];
-    while (!pipeline.log.isIdle()) await sleep(10);
+    while (!pipeline.log.isIdle()) await pause();
     const [wallMs, ended] = [performance.now() - startedMs, await readCpu(pipeline)];
     await assertWhole(pipeline);
     await pipeline.close();

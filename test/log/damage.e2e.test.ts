@@ -3,6 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writ
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openEmbeddedLog } from '../../src/adapters/log/embedded-log.ts';
+import { connectLog } from '../../src/adapters/log/remote-log.ts';
 import { checkDamaged, JournalOracle, PLACES } from './journal-oracle.ts';
 import {
   logOptions,
@@ -25,19 +26,23 @@ function numbersFrom(seed: number): (below: number) => number {
   };
 }
 
-/** A log of several segments; `crashed` has no checkpoint of its end, `closed` has. */
-async function writeJournal(test: TestContext, commits: number, segmentBytes: number) {
+/**
+ * A log of several segments; `crashed` has no checkpoint of its end, `closed` has. One of so many commits has texts
+ * that are long enough to be compressed.
+ */
+async function writeJournal(test: TestContext, commits: number, segmentBytes: number, long = commits + 1) {
   const root = temporaryDirectory(test);
   const [live, crashed] = [join(root, 'live'), join(root, 'crashed')];
   const oracle = new JournalOracle();
   const log = await openEmbeddedLog(logOptions(live, { segmentBytes }));
+  const job = connectLog(log.share());
   for (let index = 0; index < commits; index++) {
     const place = PLACES[(index * 7) % 5 === 0 ? 0 : index % PLACES.length]!;
     const texts = Array.from(
       { length: 1 + (index % 3) },
-      (_, each) => `${index}.${each} ${'x'.repeat((index * 37) % 90)}`,
+      (_, each) => `${index}.${each} ${'x'.repeat(index % long === long - 1 ? 300_000 : (index * 37) % 90)}`,
     );
-    await oracle.commit(log, place, texts);
+    await oracle.commit(job, place, texts);
   }
   // A checkpoint's temporary file can be gone between being listed and being copied.
   cpSync(live, crashed, { recursive: true, filter: file => !file.endsWith('.new') });
@@ -121,7 +126,7 @@ for (const kind of ['crashed', 'closed'] as const) {
     const seed = 20_261;
     context.diagnostic(`seed ${seed}`);
     const random = numbersFrom(seed);
-    const journal = await writeJournal(context, 400, 16 * 1024);
+    const journal = await writeJournal(context, 400, 16 * 1024, 150);
     const { root, oracle } = journal;
     const base = journal[kind];
     const files = [...readdirSync(join(base, 'journal')).map(name => join('journal', name)), 'checkpoint'];
@@ -196,7 +201,8 @@ test('a last frame without a readable header moves every partition past all it c
   const log = await openLog(context, crashed);
   const { quarantined } = await log.describe();
   assert.equal(quarantined.length, PLACES.length);
-  const held = Math.ceil((bytes.length - from) / 20);
+  // The shortest record has 20 bytes, and compressed a sixteenth of that at least.
+  const held = Math.ceil(((bytes.length - from) * 16) / 20);
   for (const range of quarantined) assert.equal(range.toOffset - range.fromOffset, held);
   assert.equal(await checkDamaged(log, oracle), oracle.acknowledged.at(-1)!.texts.length);
 });

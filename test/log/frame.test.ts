@@ -23,6 +23,7 @@ const section = fc.record({
   topic: fc.string({ unit: 'binary', minLength: 1, maxLength: 30 }),
   partition: fc.nat(255),
   baseOffset: fc.maxSafeNat(),
+  recordsBytes: fc.nat(2 ** 32 - 1),
   records: fc.array(record, { minLength: 1, maxLength: 5 }),
 });
 
@@ -93,6 +94,7 @@ test('a frame reads back as it was written, at its own address only', async cont
         ...each,
         count: each.records.length,
         chunks: each.records.map(one => encodeRecords([one])),
+        recordsBytes: each.recordsBytes,
       }));
       const bytes = encodeFrame({ address, timeMs, sections: encoded, marks, meta });
       const path = join(directory, 'frame.seg');
@@ -109,11 +111,11 @@ test('a frame reads back as it was written, at its own address only', async cont
         decodeMarks(marksBytes!, header)!.map(one => [...one]),
         marks.map(one => [...one]),
       );
-      for (const [index, { topic, partition, baseOffset, records }] of sections.entries()) {
-        const { crc, start, ...entry } = header.sections[index]!;
-        assert.deepEqual(entry, { topic, partition, baseOffset, count: records.length, bytes: entry.bytes });
-        assert.equal(await window.checksum(address + start, entry.bytes), crc);
-        const copy = await window.copy(address + start, entry.bytes);
+      for (const [index, { topic, partition, baseOffset, recordsBytes, records }] of sections.entries()) {
+        const { crc, start, bytes, ...entry } = header.sections[index]!;
+        assert.deepEqual(entry, { topic, partition, baseOffset, count: records.length, recordsBytes });
+        assert.equal(await window.checksum(address + start, bytes), crc);
+        const copy = await window.copy(address + start, bytes);
         const place = { topic, partition, offset: 0 };
         assert.deepEqual(
           decodeRecords(copy!, records.length, place).map(one => one.value),
@@ -138,7 +140,16 @@ test('any single flipped bit of a frame is noticed', async context => {
   const bytes = encodeFrame({
     address: 0,
     timeMs: 5,
-    sections: [{ topic: 'alpha', partition: 0, baseOffset: 3, count: 1, chunks: [records] }],
+    sections: [
+      {
+        topic: 'alpha',
+        partition: 0,
+        baseOffset: 3,
+        count: 1,
+        chunks: [records],
+        recordsBytes: records.length,
+      },
+    ],
     marks: [Buffer.from('mark')],
     meta: { offsets: [], counters: { c: 1 }, snapshot: null },
   });
@@ -164,9 +175,10 @@ test('the search after damage finds the next frame and takes no value for one', 
   const path = join(temporaryDirectory(context), 'frame.seg');
   const meta = { offsets: [], counters: {}, snapshot: null };
   const decoy = encodeFrame({ address: 999, timeMs: 1, sections: [], marks: [], meta });
-  const value = Buffer.concat([Buffer.from('MRL1MRL'), decoy, Buffer.alloc(1_500_000, 'MRL1')]);
+  const value = Buffer.concat([Buffer.from('MRL2MRL1MRL'), decoy, Buffer.alloc(1_500_000, 'MRL2')]);
   const chunks = [encodeRecords([{ key: null, timeMs: 0, headers: {}, value }])];
-  const sections = [{ topic: 'alpha', partition: 0, baseOffset: 0, count: 1, chunks }];
+  const recordsBytes = chunks[0]!.length;
+  const sections = [{ topic: 'alpha', partition: 0, baseOffset: 0, count: 1, chunks, recordsBytes }];
   const first = encodeFrame({ address: 0, timeMs: 1, sections, marks: [], meta });
   const second = encodeFrame({ address: first.length, timeMs: 2, sections: [], marks: [], meta });
   first[5] = 255;

@@ -9,7 +9,16 @@ import { isMissing } from './journal-files.ts';
 import { LogIndex } from './log-index.ts';
 
 /** Raised when what a checkpoint says, or a frame, changes its meaning. */
-const FORMAT = 1;
+const FORMAT = 2;
+/** The oldest that is read: what it says of a log has the same meaning since. */
+const FORMAT_MIN = 1;
+
+/** A checkpoint that was read. */
+export interface Checkpoint {
+  readonly index: LogIndex;
+  /** False where an earlier version wrote it, which would take frames of this one for damage. */
+  readonly isCurrent: boolean;
+}
 
 interface CheckpointDocument {
   readonly format: number;
@@ -46,10 +55,10 @@ export async function writeCheckpoint(directory: string, index: LogIndex): Promi
 }
 
 /**
- * The index of the last checkpoint; undefined where there is none, `damaged` where it cannot be read: the
- * journal alone tells the same then, only slower. Throws ERR_DATA_FORMAT where another version wrote it.
+ * The last checkpoint; undefined where there is none, `damaged` where it cannot be read: the journal alone
+ * tells the same then, only slower. Throws ERR_DATA_FORMAT where a later version wrote it.
  */
-export async function readCheckpoint(directory: string): Promise<LogIndex | 'damaged' | undefined> {
+export async function readCheckpoint(directory: string): Promise<Checkpoint | 'damaged' | undefined> {
   const path = join(directory, 'checkpoint');
   let bytes: Buffer;
   try {
@@ -61,13 +70,11 @@ export async function readCheckpoint(directory: string): Promise<LogIndex | 'dam
   const crc = bytes.toString('latin1', 0, 8);
   if (!/^[0-9a-f]{8}$/.test(crc) || Number.parseInt(crc, 16) !== crc32(bytes.subarray(9))) return 'damaged';
   const document = JSON.parse(bytes.toString('utf8', 9)) as CheckpointDocument;
-  if (document.format !== FORMAT) {
-    throw new MillraceError(
-      'ERR_DATA_FORMAT',
-      `${path} has format ${document.format}, this version writes ${FORMAT}`,
-    );
+  const { format } = document;
+  if (!(format >= FORMAT_MIN && format <= FORMAT)) {
+    throw new MillraceError('ERR_DATA_FORMAT', `${path} has format ${format}, this version writes ${FORMAT}`);
   }
-  return indexOf(document);
+  return { index: indexOf(document), isCurrent: format === FORMAT };
 }
 
 function documentOf(index: LogIndex): CheckpointDocument {

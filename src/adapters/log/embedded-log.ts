@@ -294,7 +294,8 @@ class FileLog implements EmbeddedLog {
   async #serve(request: LogRequest & { readonly id: number }, slots: Set<number>): Promise<unknown> {
     switch (request.kind) {
       case 'commit':
-        return this.#writer.submit(request.args[0]);
+        // Those of jobs and sinks. Our own are batches as they come in, and who sends one waits for it.
+        return this.#writer.submit(request.args[0], { isCompressed: true });
       case 'consume': {
         const start = await this.#openConsumer(...request.args);
         slots.add(start.slot);

@@ -11,18 +11,23 @@ import type { GroupOffset } from '../../core/ports.ts';
  *    12 u32 payload bytes    36 u32 meta bytes  52 directory, meta | marks | payload
  *
  * Directory, per section: u16 topic bytes, topic, u32 partition, f64 base offset, u32 records, u32 bytes, u32
- * CRC. Meta is JSON. Marks: per commit u32 bytes and the bytes. Payload: the sections' records.
+ * CRC of these, u32 bytes of the records, which are compressed where they have more bytes than the section. Meta is
+ * JSON. Marks: per commit u32 bytes and the bytes. Payload: the sections.
  *
  * The address is part of the frame, so bytes that look like one inside a value are not taken for one. The
  * fixed part has a CRC of its own, so that its lengths can be told from damage where the rest is cut off.
+ *
+ * Frames of the first format, which are read but not written, have another magic, and no u32 at the end of a section.
  */
-const MAGIC = 0x314c524d;
-const MAGIC_BYTES = Buffer.from('MRL1');
+const MAGIC = 0x324c524d;
+const MAGIC_OF_FIRST = 0x314c524d;
+/** What both begin with. */
+const MAGIC_BYTES = Buffer.from('MRL');
 
 /** Bytes of a header without directory and meta. */
 export const FIXED_BYTES = 52;
 
-const SECTION_FIXED_BYTES = 26;
+const SECTION_FIXED_BYTES = 30;
 const MARKS_CRC_AT = 40;
 const REST_CRC_AT = 44;
 const FIXED_CRC_AT = 48;
@@ -36,9 +41,12 @@ export interface Section {
   readonly partition: number;
   readonly baseOffset: number;
   readonly count: number;
+  /** In the frame. */
   readonly bytes: number;
-  /** CRC32 of the section's bytes. */
+  /** CRC32 of the section's bytes in the frame. */
   readonly crc: number;
+  /** Of its records. They are compressed in the frame where these are not as many: see `section-codec.ts`. */
+  readonly recordsBytes: number;
   /** Where it starts, counted from the start of the frame. */
   readonly start: number;
 }
@@ -84,7 +92,9 @@ export interface FrameParts {
     readonly partition: number;
     readonly baseOffset: number;
     readonly count: number;
+    /** What goes into the frame. */
     readonly chunks: readonly Uint8Array[];
+    readonly recordsBytes: number;
   }[];
   readonly marks: readonly Uint8Array[];
   readonly meta: FrameMeta;
@@ -128,6 +138,7 @@ export function framePieces(parts: FrameParts): readonly Uint8Array[] {
       baseOffset: section.baseOffset,
       count: section.count,
       bytes: sizes[index]!,
+      recordsBytes: section.recordsBytes,
       crc: section.chunks.reduce((crc, chunk) => crc32(chunk, crc), 0),
     });
   }
@@ -143,7 +154,9 @@ export function headerBytesOf(bytes: Buffer, address: number): number | undefine
 
 /** The address of the frame that starts with `bytes`; undefined where none does. */
 export function addressOf(bytes: Buffer): number | undefined {
-  if (bytes.length < FIXED_BYTES || bytes.readUInt32LE(0) !== MAGIC) return undefined;
+  if (bytes.length < FIXED_BYTES) return undefined;
+  const magic = bytes.readUInt32LE(0);
+  if (magic !== MAGIC && magic !== MAGIC_OF_FIRST) return undefined;
   if (bytes.readUInt32LE(FIXED_CRC_AT) !== crc32(bytes.subarray(0, FIXED_CRC_AT))) return undefined;
   return Number(bytes.readBigUInt64LE(16));
 }
@@ -161,7 +174,7 @@ export function decodeHeader(bytes: Buffer): FrameHeader | null {
     marksCrc: bytes.readUInt32LE(MARKS_CRC_AT),
     frameBytes: headerBytes + marksBytes + bytes.readUInt32LE(12),
     timeMs: bytes.readDoubleLE(24),
-    sections: readDirectory(bytes, bytes.readUInt32LE(32), headerBytes + marksBytes),
+    sections: readDirectory(bytes, headerBytes + marksBytes),
     metaText: Buffer.from(bytes.subarray(headerBytes - metaBytes)),
   };
 }
@@ -225,27 +238,31 @@ function writeEntry(frame: Buffer, start: number, entry: Entry): number {
   at = frame.writeDoubleLE(entry.baseOffset, at);
   at = frame.writeUInt32LE(entry.count, at);
   at = frame.writeUInt32LE(entry.bytes, at);
-  return frame.writeUInt32LE(entry.crc, at);
+  at = frame.writeUInt32LE(entry.crc, at);
+  return frame.writeUInt32LE(entry.recordsBytes, at);
 }
 
-function readDirectory(bytes: Buffer, count: number, payloadStart: number): readonly Section[] {
+function readDirectory(bytes: Buffer, payloadStart: number): readonly Section[] {
+  const isFirstFormat = bytes.readUInt32LE(0) === MAGIC_OF_FIRST;
+  const count = bytes.readUInt32LE(32);
   const sections: Section[] = [];
   let at = FIXED_BYTES;
   let start = payloadStart;
   for (let index = 0; index < count; index++) {
     const nameEnd = at + 2 + bytes.readUInt16LE(at);
-    const section: Section = {
+    const sectionBytes = bytes.readUInt32LE(nameEnd + 16);
+    sections.push({
       topic: bytes.toString('utf8', at + 2, nameEnd),
       partition: bytes.readUInt32LE(nameEnd),
       baseOffset: bytes.readDoubleLE(nameEnd + 4),
       count: bytes.readUInt32LE(nameEnd + 12),
-      bytes: bytes.readUInt32LE(nameEnd + 16),
+      bytes: sectionBytes,
       crc: bytes.readUInt32LE(nameEnd + 20),
+      recordsBytes: isFirstFormat ? sectionBytes : bytes.readUInt32LE(nameEnd + 24),
       start,
-    };
-    sections.push(section);
-    start += section.bytes;
-    at = nameEnd + 24;
+    });
+    start += sectionBytes;
+    at = nameEnd + (isFirstFormat ? 24 : 28);
   }
   return sections;
 }

@@ -161,7 +161,7 @@ export class JournalConsumer implements Consumer {
   }
 
   #load(section: Section): Promise<Buffer | null> {
-    const target = this.#isLending ? this.#memory.lend(section.bytes) : undefined;
+    const target = this.#isLending ? this.#memory.lend(section.recordsBytes) : undefined;
     return this.#options.reader.section(this.#header!, section, target);
   }
 

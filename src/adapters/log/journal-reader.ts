@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { decodeMarks, type FrameHeader, type Section } from './frame.ts';
 import { isMissing, listSegments } from './journal-files.ts';
+import { decompressSection } from './section-codec.ts';
 import { SegmentWindow } from './segment-window.ts';
 import type { SharedPositions } from './shared-positions.ts';
 
@@ -43,14 +44,20 @@ export class JournalReader {
   }
 
   /**
-   * A section of the frame that {@link next} returned last, in `target` of its length or in memory of its own; null
-   * where it is damaged.
+   * The records of a section of the frame that {@link next} returned last, in `target` of their length or in memory of
+   * their own; null where it is damaged.
    */
   async section(header: FrameHeader, section: Section, target?: Buffer): Promise<Buffer | null> {
-    const bytes = (await this.#window?.copy(header.address + section.start, section.bytes, target)) ?? null;
-    if (bytes !== null && crc32(bytes) === section.crc) return bytes;
-    this.#options.onDamage(header.address);
-    return null;
+    const address = header.address + section.start;
+    const isCompressed = section.recordsBytes !== section.bytes;
+    const bytes = isCompressed
+      ? await this.#window?.view(address, section.bytes, address + section.bytes)
+      : await this.#window?.copy(address, section.bytes, target);
+    if (!bytes || crc32(bytes) !== section.crc) {
+      this.#options.onDamage(header.address);
+      return null;
+    }
+    return isCompressed ? decompressSection(bytes, section.recordsBytes, target) : bytes;
   }
 
   /** The marks of the frame that {@link next} returned last, commit by commit; none where they are damaged. */

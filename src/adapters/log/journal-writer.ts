@@ -7,6 +7,7 @@ import { failpoint, isFailpointArmed } from '../../observability/failpoint.ts';
 import { type FrameMeta, framePieces, type Snapshot } from './frame.ts';
 import { removeFile, segmentPath, writeError } from './journal-files.ts';
 import type { LogIndex } from './log-index.ts';
+import { compressSection, plainSection, releaseSection } from './section-codec.ts';
 import type { SharedPositions } from './shared-positions.ts';
 import { SpareSegment } from './spare-segment.ts';
 
@@ -50,8 +51,15 @@ export interface WriterOptions {
   onFrame(bytes: number, closed: boolean): void;
 }
 
+/** How a commit is written. */
+export interface SubmitOptions {
+  /** Whether it may wait until its sections are compressed, and all that is written with it. */
+  readonly isCompressed?: boolean;
+}
+
 interface Waiting extends EncodedCommit {
   readonly bytes: number;
+  readonly isCompressed: boolean;
   resolve(result: CommitResult): void;
   reject(error: unknown): void;
 }
@@ -67,6 +75,8 @@ interface PlannedSection {
   readonly baseOffset: number;
   count: number;
   readonly chunks: Uint8Array[];
+  /** False as soon as it has records of a commit that is not. */
+  isCompressed: boolean;
 }
 
 /**
@@ -113,7 +123,7 @@ export class JournalWriter {
    * larger than the queue passes when nothing waits), ERR_DISK_FULL, ERR_LOG_WRITE or ERR_LOG_CLOSED; nothing of
    * it is kept then. Order of calls is order of offsets.
    */
-  submit(commit: EncodedCommit): Promise<CommitResult> {
+  submit(commit: EncodedCommit, { isCompressed = false }: SubmitOptions = {}): Promise<CommitResult> {
     if (this.#closed) return Promise.reject(new MillraceError('ERR_LOG_CLOSED', 'the log is closed'));
     const bytes = commitBytes(commit);
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > this.#options.queueBytesMax) {
@@ -121,7 +131,7 @@ export class JournalWriter {
       return Promise.reject(new MillraceError('ERR_LOG_BEHIND', why));
     }
     const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
-    this.#queue.push({ ...commit, bytes, resolve, reject });
+    this.#queue.push({ ...commit, bytes, isCompressed, resolve, reject });
     this.#queuedBytes += bytes;
     this.#running ??= this.#run();
     return promise;
@@ -166,7 +176,9 @@ export class JournalWriter {
   async #write(batch: readonly Waiting[]): Promise<readonly CommitResult[]> {
     const { index, segmentBytes, nowMs } = this.#options;
     const planned = planSections(batch, index);
-    const bytes = batch.reduce((sum, waiting) => sum + waiting.bytes, 0);
+    const sections = await Promise.all(planned.sections.map(toStore));
+    const marks = batch.flatMap(waiting => waiting.marks ?? []);
+    const bytes = sections.reduce((sum, section) => sum + section.bytes, chunkBytes(marks));
     const isFull = index.address - this.#base + bytes > segmentBytes;
     const isGrown = this.#spare.isReady && !this.#isFilled;
     const isLeft = index.address > this.#base && (isFull || isGrown);
@@ -174,14 +186,16 @@ export class JournalWriter {
 
     const opensSegment = index.address === this.#base;
     const meta = mergeMeta(batch, opensSegment ? index.snapshot() : null);
-    const marks = batch.flatMap(waiting => waiting.marks ?? []);
     const timeMs = nowMs();
-    const pieces = framePieces({ address: index.address, timeMs, sections: planned.sections, marks, meta });
+    const pieces = framePieces({ address: index.address, timeMs, sections, marks, meta });
     const frameBytes = chunkBytes(pieces);
-    await this.#append(pieces);
+    try {
+      await this.#append(pieces);
+    } finally {
+      for (const section of sections) releaseSection(section);
+    }
 
     const end = index.address + frameBytes;
-    const sections = planned.sections.map(section => ({ ...section, bytes: chunkBytes(section.chunks) }));
     index.applyFrame({ end, timeMs, sections, meta });
     for (const { topic } of sections) this.#options.positions.setTopicEnd(topic, end);
     this.#options.positions.setEnd(end);
@@ -293,7 +307,7 @@ export function commitBytes(commit: EncodedCommit): number {
   return records + (commit.marks?.byteLength ?? 0);
 }
 
-function planSections(batch: readonly EncodedCommit[], index: LogIndex): Planned {
+function planSections(batch: readonly Waiting[], index: LogIndex): Planned {
   const sections = new Map<string, PlannedSection>();
   const baseOffsets = batch.map(commit =>
     commit.appends.map(({ topic, partition, count, bytes }) => {
@@ -301,16 +315,29 @@ function planSections(batch: readonly EncodedCommit[], index: LogIndex): Planned
       const section = sections.get(key);
       if (section === undefined) {
         const baseOffset = index.head(topic, partition).next;
-        if (count > 0) sections.set(key, { topic, partition, baseOffset, count, chunks: [bytes] });
+        const { isCompressed } = commit;
+        if (count > 0)
+          sections.set(key, { topic, partition, baseOffset, count, chunks: [bytes], isCompressed });
         return baseOffset;
       }
       const offset = section.baseOffset + section.count;
       section.count += count;
       section.chunks.push(bytes);
+      section.isCompressed &&= commit.isCompressed;
       return offset;
     }),
   );
   return { sections: [...sections.values()], baseOffsets };
+}
+
+/** A section as the frame has it. */
+async function toStore(section: PlannedSection) {
+  const { chunks, isCompressed } = section;
+  const recordsBytes = chunkBytes(chunks);
+  const stored = isCompressed
+    ? await compressSection(chunks, recordsBytes)
+    : plainSection(chunks, recordsBytes);
+  return { ...section, recordsBytes, ...stored };
 }
 
 /** The last of equal group offsets wins, as it would commit by commit; counters add up. */

@@ -74,7 +74,7 @@ export class LogIndex {
   applyFrame(frame: {
     readonly end: number;
     readonly timeMs: number;
-    readonly sections: readonly Omit<Section, 'crc' | 'start'>[];
+    readonly sections: readonly Omit<Section, 'crc' | 'recordsBytes' | 'start'>[];
     readonly meta: FrameMeta;
   }): void {
     const segment = this.segments.at(-1);
@@ -211,7 +211,7 @@ export class LogIndex {
     }
   }
 
-  #applySection(segment: SegmentSummary, section: Omit<Section, 'crc' | 'start'>): void {
+  #applySection(segment: SegmentSummary, section: Omit<Section, 'crc' | 'recordsBytes' | 'start'>): void {
     const head = this.head(section.topic, section.partition);
     assert(section.baseOffset === head.next, 'offsets are contiguous');
     head.next += section.count;

@@ -49,23 +49,25 @@ export async function preparePaths(directory: string): Promise<LogPaths> {
  */
 export async function recoverLog(paths: LogPaths, topics: TopicTable, logger: Logger): Promise<Recovered> {
   await adoptSpare(paths, logger);
-  const checkpoint = await readCheckpoint(paths.directory);
-  if (checkpoint === 'damaged') logger.warn('log checkpoint damaged, reading the whole journal');
-  const index = checkpoint instanceof LogIndex ? checkpoint : new LogIndex();
+  const found = await readCheckpoint(paths.directory);
+  if (found === 'damaged') logger.warn('log checkpoint damaged, reading the whole journal');
+  const checkpoint = found === 'damaged' ? undefined : found;
+  const index = checkpoint?.index ?? new LogIndex();
   for (const { topic, partitions } of topics.specs) index.head(topic, partitions - 1);
   await setAsideStrays(paths, index, logger);
   const checked = await checkSegments(paths, index);
 
   const files = await listSegments(paths.journal);
-  const tail = await scanTail({ files, index, fresh: !(checkpoint instanceof LogIndex) });
+  const tail = await scanTail({ files, index, fresh: checkpoint === undefined });
   checkPartitions(index, topics);
   // Only now are the groups' offsets those of the end, which is what retention went by.
   const unread = checked.retired.flatMap(range => unreadPart(index, range));
   for (const range of unread) index.quarantine(range);
   const lost = [...checked.lost, ...unread, ...tail.lost];
   for (const range of lost) logger.warn({ ...range }, 'log records cannot be read, offsets quarantined');
-  const isDamaged = lost.length > 0 || tail.isSuspect;
-  return { index, appendable: await settleTail(paths, index, { tail, isDamaged }) };
+  // One of an earlier version is replaced before a frame is written that it would take for damage.
+  const isToBeWritten = lost.length > 0 || tail.isSuspect || checkpoint?.isCurrent === false;
+  return { index, appendable: await settleTail(paths, index, { tail, isToBeWritten }) };
 }
 
 /** Throws ERR_CONFIG_INVALID where a topic is declared with fewer partitions than it has. */
@@ -128,16 +130,16 @@ function unreadPart(index: LogIndex, range: QuarantinedRange): readonly Quaranti
 async function settleTail(
   paths: LogPaths,
   index: LogIndex,
-  found: { readonly tail: Tail; readonly isDamaged: boolean },
+  found: { readonly tail: Tail; readonly isToBeWritten: boolean },
 ): Promise<boolean> {
-  const { tail, isDamaged } = found;
+  const { tail, isToBeWritten } = found;
   const { file } = tail;
   try {
     if (tail.isSuspect && file !== null) {
       await setAside(paths, file, tail);
       index.address = tail.usedEnd;
     }
-    if (isDamaged) await writeCheckpoint(paths.directory, index);
+    if (isToBeWritten) await writeCheckpoint(paths.directory, index);
     if (file !== null) await makeDurable(paths, file, tail);
   } catch (error) {
     throw writeError(error, `recovery of ${paths.directory}`);

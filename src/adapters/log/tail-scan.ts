@@ -9,7 +9,7 @@ import {
 } from './frame.ts';
 import type { SegmentFile } from './journal-files.ts';
 import type { LogIndex } from './log-index.ts';
-import { RECORD_BYTES_MIN } from './record-codec.ts';
+import { recordsMax } from './section-codec.ts';
 import { SegmentWindow } from './segment-window.ts';
 import { isIntact } from './survey.ts';
 
@@ -120,7 +120,7 @@ class TailScan {
     for (const [key, bytes] of this.#doubts) {
       const [topic, partition] = placeOf(key);
       const { next } = this.#index.head(topic, partition);
-      this.#skipTo({ topic, partition, baseOffset: next + Math.max(1, Math.ceil(bytes / RECORD_BYTES_MIN)) });
+      this.#skipTo({ topic, partition, baseOffset: next + Math.max(1, recordsMax(bytes)) });
     }
   }
 
