@@ -16,8 +16,8 @@ import { busyParseFloorUs, cpuUs, type Figure, parseFloorUs } from './figure.ts'
 import type { BenchOptions } from './options.ts';
 
 /** Events that pass before the clock starts: until then the compiler's threads take a part that a long run has not. */
-const WARM_UP_EVENTS = 100_000;
-const EVENTS = 300_000;
+const WARM_UP_EVENTS = 200_000;
+const EVENTS = 600_000;
 const RECORDS_PER_COMMIT = 4;
 const TOPIC = 'local.telemetry.ingest';
 const VARIANTS = [
