@@ -8,9 +8,9 @@ import { Millrace } from '../e2e/millrace.ts';
 import { batchOf, midsOf, post, residentBytes, validEvent } from './pipeline.ts';
 
 const MIB = 1024 * 1024;
-// Bodies that are refused are read and dropped; V8 collects such dead buffers only once 64 MB of them lie around.
-// Measured over all steps: 54 to 69 MiB, whatever is sent and however often.
-const GROWTH_BYTES_MAX = 80 * MIB;
+// Measured: 13 MiB with all connections, 28 to 38 after the bombs, of which four at a time inflate to 5 MiB. Where
+// what is thrown away waits to be collected it comes to 54 to 101, since V8 lets 64 MB of it lie around.
+const GROWTH_BYTES_MAX = 50 * MIB;
 const REQUEST_MS_MAX = 1500;
 const IDLE_CONNECTIONS = 2000;
 
@@ -68,16 +68,6 @@ describe('R21 abuse of the ingest keeps memory and time bounded', () => {
       '',
     ].join('\r\n');
 
-  it('zip bombs, many at once', async () => {
-    const bomb = gzipSync(Buffer.alloc(512 * MIB, 'x'), { level: 9 });
-    assert.ok(bomb.length < MIB, 'a thousand times smaller');
-    const replies = await Promise.all(
-      Array.from({ length: 16 }, () => post(millrace, bomb, { 'content-encoding': 'gzip' })),
-    );
-    for (const { status, code } of replies) assert.deepEqual([status, code], [413, 'ERR_BODY_TOO_LARGE']);
-    await assertBounded('zip bombs');
-  });
-
   it('gzip within gzip', async () => {
     const inner = gzipSync(gzipSync(batchOf('nested', [])));
     const twice = await post(millrace, inner, { 'content-encoding': 'gzip' });
@@ -122,5 +112,15 @@ describe('R21 abuse of the ingest keeps memory and time bounded', () => {
       await Promise.allSettled(Array.from({ length: 100 }, () => Promise.race([open(), sleep(1000)])));
     }
     await assertBounded('idle connections');
+  });
+
+  it('zip bombs, many at once', async () => {
+    const bomb = gzipSync(Buffer.alloc(512 * MIB, 'x'), { level: 9 });
+    assert.ok(bomb.length < MIB, 'a thousand times smaller');
+    const replies = await Promise.all(
+      Array.from({ length: 16 }, () => post(millrace, bomb, { 'content-encoding': 'gzip' })),
+    );
+    for (const { status, code } of replies) assert.deepEqual([status, code], [413, 'ERR_BODY_TOO_LARGE']);
+    await assertBounded('zip bombs');
   });
 });

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { crc32, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { connectLog } from '../../src/adapters/log/remote-log.ts';
-import { compressSection, decompressSection, recordsMax } from '../../src/adapters/log/section-codec.ts';
+import { decompressSection, recordsMax, storeSection } from '../../src/adapters/log/section-codec.ts';
 import type { Log } from '../../src/core/ports.ts';
 import { openLog, partitionOf, readAll, recordOf, temporaryDirectory, textOf } from './open-log.ts';
 
@@ -33,7 +33,7 @@ test('a section is its own again, however long, however compressible, in however
       const whole = fill(length);
       const step = Math.ceil((length + 1) / (cuts + 1));
       const chunks = Array.from({ length: cuts + 1 }, (_, at) => whole.subarray(at * step, (at + 1) * step));
-      const stored = await compressSection(chunks, length);
+      const stored = await storeSection(chunks, length, { mayCompress: true });
       const bytes = Buffer.concat(stored.chunks);
       assert.equal(bytes.length, stored.bytes);
       assert.equal(stored.isCompressed, stored.bytes < length);
@@ -49,7 +49,7 @@ test('a section is its own again, however long, however compressible, in however
 
 test('what is short, or does not get shorter, is kept as it is', async () => {
   for (const chunk of [Buffer.alloc(262_143, 'a'), randomBytes(262_144)]) {
-    const stored = await compressSection([chunk], chunk.length);
+    const stored = await storeSection([chunk], chunk.length, { mayCompress: true });
     assert.deepEqual(stored, { chunks: [chunk], bytes: chunk.length, isCompressed: false });
   }
 });
@@ -57,7 +57,7 @@ test('what is short, or does not get shorter, is kept as it is', async () => {
 test('damaged bytes bound the records they can have held: none is compressed to less than a sixteenth', async () => {
   for (const length of [262_144, 300_001]) {
     const zeros = Buffer.alloc(length);
-    const stored = await compressSection([zeros], length);
+    const stored = await storeSection([zeros], length, { mayCompress: true });
     assert.ok(stored.bytes >= length / 16 && stored.bytes < length / 15, `${stored.bytes} of ${length}`);
     assert.ok(recordsMax(stored.bytes) >= length / 20);
     const bytes = Buffer.concat(stored.chunks);

@@ -20,7 +20,7 @@ function filled(batches: number) {
       headers: {},
       value: Buffer.from(memory, at, 1).fill(65 + 3 * index + at),
     }));
-    buffer.add({ records, memory }, tenure);
+    buffer.add({ records, memory: Buffer.from(memory) }, tenure);
     return memory;
   });
   const freed = () => memories.map(({ detached }) => detached);

@@ -295,7 +295,7 @@ class FileLog implements EmbeddedLog {
     switch (request.kind) {
       case 'commit':
         // Those of jobs and sinks. Our own are batches as they come in, and who sends one waits for it.
-        return this.#writer.submit(request.args[0], { isCompressed: true });
+        return this.#writer.submit(request.args[0], { mayCompress: true });
       case 'consume': {
         const start = await this.#openConsumer(...request.args);
         slots.add(start.slot);

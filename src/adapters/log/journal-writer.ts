@@ -7,7 +7,7 @@ import { failpoint, isFailpointArmed } from '../../observability/failpoint.ts';
 import { type FrameMeta, framePieces, type Snapshot } from './frame.ts';
 import { removeFile, segmentPath, writeError } from './journal-files.ts';
 import type { LogIndex } from './log-index.ts';
-import { compressSection, plainSection, releaseSection } from './section-codec.ts';
+import { releaseSection, storeSection } from './section-codec.ts';
 import type { SharedPositions } from './shared-positions.ts';
 import { SpareSegment } from './spare-segment.ts';
 
@@ -54,12 +54,12 @@ export interface WriterOptions {
 /** How a commit is written. */
 export interface SubmitOptions {
   /** Whether it may wait until its sections are compressed, and all that is written with it. */
-  readonly isCompressed?: boolean;
+  readonly mayCompress?: boolean;
 }
 
 interface Waiting extends EncodedCommit {
   readonly bytes: number;
-  readonly isCompressed: boolean;
+  readonly mayCompress: boolean;
   resolve(result: CommitResult): void;
   reject(error: unknown): void;
 }
@@ -75,8 +75,8 @@ interface PlannedSection {
   readonly baseOffset: number;
   count: number;
   readonly chunks: Uint8Array[];
-  /** False as soon as it has records of a commit that is not. */
-  isCompressed: boolean;
+  /** False as soon as it has records of a commit that may not wait for it. */
+  mayCompress: boolean;
 }
 
 /**
@@ -123,7 +123,7 @@ export class JournalWriter {
    * larger than the queue passes when nothing waits), ERR_DISK_FULL, ERR_LOG_WRITE or ERR_LOG_CLOSED; nothing of
    * it is kept then. Order of calls is order of offsets.
    */
-  submit(commit: EncodedCommit, { isCompressed = false }: SubmitOptions = {}): Promise<CommitResult> {
+  submit(commit: EncodedCommit, { mayCompress = false }: SubmitOptions = {}): Promise<CommitResult> {
     if (this.#closed) return Promise.reject(new MillraceError('ERR_LOG_CLOSED', 'the log is closed'));
     const bytes = commitBytes(commit);
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > this.#options.queueBytesMax) {
@@ -131,7 +131,7 @@ export class JournalWriter {
       return Promise.reject(new MillraceError('ERR_LOG_BEHIND', why));
     }
     const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
-    this.#queue.push({ ...commit, bytes, isCompressed, resolve, reject });
+    this.#queue.push({ ...commit, bytes, mayCompress, resolve, reject });
     this.#queuedBytes += bytes;
     this.#running ??= this.#run();
     return promise;
@@ -315,15 +315,15 @@ function planSections(batch: readonly Waiting[], index: LogIndex): Planned {
       const section = sections.get(key);
       if (section === undefined) {
         const baseOffset = index.head(topic, partition).next;
-        const { isCompressed } = commit;
+        const { mayCompress } = commit;
         if (count > 0)
-          sections.set(key, { topic, partition, baseOffset, count, chunks: [bytes], isCompressed });
+          sections.set(key, { topic, partition, baseOffset, count, chunks: [bytes], mayCompress });
         return baseOffset;
       }
       const offset = section.baseOffset + section.count;
       section.count += count;
       section.chunks.push(bytes);
-      section.isCompressed &&= commit.isCompressed;
+      section.mayCompress &&= commit.mayCompress;
       return offset;
     }),
   );
@@ -332,12 +332,8 @@ function planSections(batch: readonly Waiting[], index: LogIndex): Planned {
 
 /** A section as the frame has it. */
 async function toStore(section: PlannedSection) {
-  const { chunks, isCompressed } = section;
-  const recordsBytes = chunkBytes(chunks);
-  const stored = isCompressed
-    ? await compressSection(chunks, recordsBytes)
-    : plainSection(chunks, recordsBytes);
-  return { ...section, recordsBytes, ...stored };
+  const recordsBytes = chunkBytes(section.chunks);
+  return { ...section, recordsBytes, ...(await storeSection(section.chunks, recordsBytes, section)) };
 }
 
 /** The last of equal group offsets wins, as it would commit by commit; counters add up. */

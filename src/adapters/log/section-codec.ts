@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompressSync } from 'node:zlib';
 import { assert } from '../../core/errors.ts';
+import { freeMemory } from '../../core/free-memory.ts';
 import { RECORD_BYTES_MIN } from './record-codec.ts';
 
 /**
@@ -35,15 +36,14 @@ export function recordsMax(bytes: number): number {
   return Math.ceil((bytes * RATIO_MAX) / RECORD_BYTES_MIN);
 }
 
-/** A section as it is, given as chunks that follow each other. */
-export function plainSection(chunks: readonly Uint8Array[], bytes: number): StoredSection {
-  return { chunks, bytes, isCompressed: false };
-}
-
-/** Compresses a section, given as chunks that follow each other, where that makes it shorter. */
-export async function compressSection(chunks: readonly Uint8Array[], bytes: number): Promise<StoredSection> {
-  const plain = plainSection(chunks, bytes);
-  if (bytes < COMPRESSED_BYTES_MIN) return plain;
+/** Stores a section, given as chunks that follow each other: compressed where it may be and that makes it shorter. */
+export async function storeSection(
+  chunks: readonly Uint8Array[],
+  bytes: number,
+  { mayCompress }: { readonly mayCompress: boolean },
+): Promise<StoredSection> {
+  const plain = { chunks, bytes, isCompressed: false };
+  if (!mayCompress || bytes < COMPRESSED_BYTES_MIN) return plain;
   const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
   // One piece for nearly all sections: each further one is another turn through the thread.
   const compressed = await zstd(whole, { params: PARAMS, chunkSize: bytes >> 3 });
@@ -52,13 +52,13 @@ export async function compressSection(chunks: readonly Uint8Array[], bytes: numb
   return total < bytes ? { chunks: [compressed, filling], bytes: total, isCompressed: true } : plain;
 }
 
-/** Frees the memory that {@link compressSection} took. */
+/** Frees the memory that {@link storeSection} took. */
 export function releaseSection({ chunks, isCompressed }: Omit<StoredSection, 'bytes'>): void {
-  if (isCompressed) for (const { buffer } of chunks) free(buffer as ArrayBuffer);
+  if (isCompressed) for (const chunk of chunks) freeMemory(chunk);
 }
 
 /**
- * A section's own bytes from those of {@link compressSection}, which were fewer; in `target` of their length, or in
+ * A section's own bytes from those of {@link storeSection}, which were fewer; in `target` of their length, or in
  * memory of their own.
  */
 export function decompressSection(stored: Uint8Array, bytes: number, target?: Buffer): Buffer {
@@ -67,14 +67,8 @@ export function decompressSection(stored: Uint8Array, bytes: number, target?: Bu
   assert(section.length === bytes, 'a section is as long as its frame says');
   if (target === undefined) return section;
   section.copy(target);
-  free(section.buffer);
+  freeMemory(section);
   return target;
-}
-
-/** Left to be collected, it is memory outside V8's heap, whose sum sets off collections of all of it. */
-function free(memory: ArrayBuffer): void {
-  // What is short lies in a pool that others have parts of.
-  if (memory.byteLength > Buffer.poolSize) memory.transfer(0);
 }
 
 function fillingOf(lacking: number): Uint8Array {

@@ -1,15 +1,16 @@
-import { promisify } from 'node:util';
+import type { Transform } from 'node:stream';
 import {
-  brotliDecompress,
   brotliDecompressSync,
-  gunzip,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
   gunzipSync,
-  inflate,
-  inflateRaw,
   inflateRawSync,
   inflateSync,
 } from 'node:zlib';
 import { MillraceError } from '../../core/errors.ts';
+import { freeMemory } from '../../core/free-memory.ts';
 import { createGate } from './gate.ts';
 
 /** A content-encoding that is understood. */
@@ -39,11 +40,13 @@ export async function inflateBody(
 ): Promise<Buffer | MillraceError> {
   if (encoding === 'identity') return bytes;
   const format = encoding === 'deflate' && !hasZlibHeader(bytes) ? 'raw' : encoding;
-  const options = { maxOutputLength: bytesMax, chunkSize: chunkBytesOf(bytes, format) };
   try {
-    if (bytes.length <= SYNC_BYTES_MAX) return SYNC[format](bytes, options);
-    return await gate.run(() => ASYNC[format](bytes, options));
+    if (bytes.length > SYNC_BYTES_MAX) {
+      return await gate.run(() => inPieces(STREAM[format]({ chunkSize: CHUNK_BYTES_MAX }), bytes, bytesMax));
+    }
+    return SYNC[format](bytes, { maxOutputLength: bytesMax, chunkSize: chunkBytesOf(bytes, format) });
   } catch (error) {
+    if (error instanceof MillraceError) return error;
     return refusalOf(error, bytesMax);
   }
 }
@@ -54,16 +57,29 @@ const SYNC_BYTES_MAX = 64 * 1024;
 const CONCURRENT_MAX = 4;
 
 const SYNC = { gzip: gunzipSync, deflate: inflateSync, raw: inflateRawSync, br: brotliDecompressSync };
-const ASYNC = {
-  gzip: promisify<Buffer, InflateOptions, Buffer>(gunzip),
-  deflate: promisify<Buffer, InflateOptions, Buffer>(inflate),
-  raw: promisify<Buffer, InflateOptions, Buffer>(inflateRaw),
-  br: promisify<Buffer, InflateOptions, Buffer>(brotliDecompress),
+const STREAM = {
+  gzip: createGunzip,
+  deflate: createInflate,
+  raw: createInflateRaw,
+  br: createBrotliDecompress,
 };
 
-interface InflateOptions {
-  readonly maxOutputLength: number;
-  readonly chunkSize: number;
+/** Inflates by the thread pool, and frees each piece: what a bomb comes to would wait as long as it liked. */
+async function inPieces(stream: Transform, bytes: Buffer, bytesMax: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  try {
+    stream.end(bytes);
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      pieces.push(piece);
+      length += piece.length;
+      if (length > bytesMax) throw tooLarge(bytesMax);
+    }
+    return Buffer.concat(pieces, length);
+  } finally {
+    // The decoder is done with those that it filled; with one that has room left it may go on.
+    for (const piece of pieces) if (piece.length === piece.buffer.byteLength) freeMemory(piece);
+  }
 }
 
 const CHUNK_BYTES = 16 * 1024;
@@ -90,8 +106,10 @@ const gate = createGate(CONCURRENT_MAX);
 
 function refusalOf(error: unknown, bytesMax: number): MillraceError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ERR_BUFFER_TOO_LARGE') {
-    return new MillraceError('ERR_BODY_TOO_LARGE', `it inflates to more than ${bytesMax} bytes`);
-  }
+  if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(bytesMax);
   return new MillraceError('ERR_BODY_ENCODING', `the decoder says ${String(code)}`, { cause: error });
+}
+
+function tooLarge(bytesMax: number): MillraceError {
+  return new MillraceError('ERR_BODY_TOO_LARGE', `it inflates to more than ${bytesMax} bytes`);
 }

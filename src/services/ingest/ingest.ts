@@ -3,6 +3,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { performance } from 'node:perf_hooks';
 import type { Config } from '../../config/options.ts';
 import { MillraceError } from '../../core/errors.ts';
+import { freeMemory } from '../../core/free-memory.ts';
 import { bearerOf, createTokenCheck, type TokenCheck } from './bearer.ts';
 import { envelopeOf, RETRY_AFTER_S } from './envelope.ts';
 import { encodingOf, inflateBody } from './inflate.ts';
@@ -110,7 +111,7 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
  */
 function createMemory({ meter, config }: Context): BodyMemory {
   let held = 0;
-  const owned: Buffer<ArrayBuffer>[] = [];
+  const owned: Buffer[] = [];
   return {
     reserve(bytes) {
       const others = meter.inFlightBytes - held;
@@ -120,14 +121,12 @@ function createMemory({ meter, config }: Context): BodyMemory {
       return true;
     },
     own(bytes) {
-      // Of a small one Node has given out a piece of its pool.
-      if (bytes.buffer.byteLength !== Buffer.poolSize) owned.push(bytes as Buffer<ArrayBuffer>);
+      owned.push(bytes);
     },
     release() {
       meter.inFlightBytes -= held;
       held = 0;
-      // Moves it to a buffer of no bytes, so that it is gone at once.
-      for (const { buffer } of owned.splice(0)) buffer.transfer(0);
+      for (const bytes of owned.splice(0)) freeMemory(bytes);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { MillraceError } from '../../core/errors.ts';
+import { freeMemory } from '../../core/free-memory.ts';
 
 /** How far a body is read and for how long. */
 export interface BodyLimits {
@@ -48,7 +49,7 @@ export function readBody(
 ): Promise<BodyRead> {
   const { promise, resolve } = Promise.withResolvers<BodyRead>();
   let reason = refusal;
-  let chunks: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let receivedBytes = 0;
 
   const timer = setTimeout(() => {
@@ -57,8 +58,7 @@ export function readBody(
   }, limits.msMax);
   const end = (isComplete: boolean, isGone = false): void => {
     clearTimeout(timer);
-    const bytes = reason === null && !isGone ? join(chunks, limits.memory) : null;
-    chunks = [];
+    const bytes = reason === null && !isGone ? join(chunks.splice(0), limits.memory) : null;
     resolve({ bytes, refusal: isGone ? null : reason, isComplete, receivedBytes });
   };
 
@@ -70,7 +70,8 @@ export function readBody(
       chunks.push(chunk);
       return;
     }
-    chunks = [];
+    // Not left to be collected: whoever sends and sends would fill 64 MB with what is thrown away.
+    for (const piece of [...chunks.splice(0), chunk]) freeMemory(piece);
     limits.memory.release();
     if (receivedBytes > limits.refusedBytesMax) end(false);
   });
@@ -85,7 +86,10 @@ function join(pieces: readonly Buffer[], memory: BodyMemory): Buffer {
   if (pieces.length === 1) return pieces[0]!;
   const bytes = Buffer.allocUnsafeSlow(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
-  for (const piece of pieces) at += piece.copy(bytes, at);
+  for (const piece of pieces) {
+    at += piece.copy(bytes, at);
+    freeMemory(piece);
+  }
   memory.own(bytes);
   return bytes;
 }

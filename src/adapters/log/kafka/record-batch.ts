@@ -28,7 +28,7 @@ export interface RecordBatch {
 export interface Unpacked {
   readonly records: readonly LogRecord[];
   /** Memory that the values lie in and nothing else does; null where it holds other things as well. */
-  readonly memory: ArrayBuffer | null;
+  readonly memory: Buffer | null;
 }
 
 /** A transaction that was aborted: from its first record to its producer's next control batch. */
@@ -161,10 +161,7 @@ function decode(
     const text = key === null ? null : key.toString('utf8');
     records.push({ topic, partition, offset, key: text, timeMs, headers: headers.all, value });
   }
-  const { buffer } = body;
-  // Small pieces lie in the pool of all buffers.
-  const isOwn = buffer !== bytes.buffer && buffer.byteLength > Buffer.poolSize;
-  return { records, memory: isOwn ? (buffer as ArrayBuffer) : null };
+  return { records, memory: body.buffer === bytes.buffer ? null : body };
 }
 
 function unpacked(bytes: Buffer, compression: number): Buffer {

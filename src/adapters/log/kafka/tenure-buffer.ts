@@ -1,3 +1,4 @@
+import { freeMemory } from '../../../core/free-memory.ts';
 import type { PollLimit } from '../../../core/ports.ts';
 import type { LogRecord } from '../../../core/record.ts';
 import { bytesOf } from './kafka-record.ts';
@@ -13,7 +14,7 @@ export class TenureBuffer {
   #added = 0;
   #taken = 0;
   /** Memory of its own for the records from one count to another. */
-  #memories: { readonly memory: ArrayBuffer; readonly from: number; readonly to: number }[] = [];
+  #memories: { readonly memory: Buffer; readonly from: number; readonly to: number }[] = [];
 
   get isEmpty(): boolean {
     return this.#at === this.#entries.length;
@@ -41,7 +42,7 @@ export class TenureBuffer {
    * collections of the whole heap: 37 in the archive's process for 600,000 events.
    */
   reclaim(): void {
-    for (const { memory, to } of this.#memories) if (to <= this.#taken) memory.transfer(0);
+    for (const { memory, to } of this.#memories) if (to <= this.#taken) freeMemory(memory);
     this.#memories = this.#memories.filter(({ to }) => to > this.#taken);
   }
 

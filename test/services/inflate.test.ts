@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { MillraceError } from '../../src/core/errors.ts';
+import { freeMemory } from '../../src/core/free-memory.ts';
+import { type Encoding, inflateBody } from '../../src/services/ingest/inflate.ts';
+
+const FORMATS: readonly [string, Encoding, (bytes: Buffer) => Buffer][] = [
+  ['gzip', 'gzip', gzipSync],
+  ['zlib', 'deflate', deflateSync],
+  ['raw deflate', 'deflate', deflateRawSync],
+  ['brotli', 'br', bytes => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 3 } })],
+];
+
+/** Text of hexadecimal digits, which halves: long enough, it is inflated aside. */
+function textOf(length: number): Buffer {
+  const parts = Array.from({ length: Math.ceil(length / 64) }, (_, at) =>
+    createHash('sha256').update(`${at}`).digest('hex'),
+  );
+  return Buffer.from(parts.join('').slice(0, length));
+}
+
+const codeOf = (result: Buffer | MillraceError) =>
+  result instanceof MillraceError ? result.code : 'inflated';
+
+for (const [name, encoding, compress] of FORMATS) {
+  test(`${name}: short and long bodies are what they were, up to the last byte that is let in`, async () => {
+    for (const length of [0, 1, 70_000, 262_144, 1_048_576, 1_500_001]) {
+      const body = textOf(length);
+      const packed = compress(body);
+      const kept = Buffer.from(packed);
+      const inflated = await inflateBody(packed, encoding, Math.max(length, 1));
+      assert.ok(Buffer.isBuffer(inflated) && inflated.equals(body), `${length} bytes`);
+      assert.ok(packed.equals(kept), 'what came is left as it was');
+      if (length < 2) continue;
+      assert.equal(codeOf(await inflateBody(packed, encoding, length - 1)), 'ERR_BODY_TOO_LARGE');
+    }
+  });
+
+  test(`${name}: what is cut off is named, however long`, async () => {
+    for (const length of [1000, 1_500_001]) {
+      const packed = compress(textOf(length));
+      const cut = packed.subarray(0, packed.length - packed.length / 3);
+      assert.equal(
+        codeOf(await inflateBody(cut, encoding, 5_000_000)),
+        'ERR_BODY_ENCODING',
+        `${length} bytes`,
+      );
+    }
+  });
+}
+
+test('many long bodies at once, some of them too large, do not touch each other', async () => {
+  const packed = FORMATS.map(([, encoding, compress]) => ({ encoding, bytes: compress(textOf(2_000_000)) }));
+  const results = await Promise.all(
+    Array.from({ length: 32 }, (_, at) => {
+      const { encoding, bytes } = packed[at % packed.length]!;
+      return inflateBody(bytes, encoding, at % 3 === 0 ? 700_000 : 2_000_000);
+    }),
+  );
+  const whole = textOf(2_000_000);
+  for (const [at, result] of results.entries()) {
+    if (at % 3 === 0) assert.equal(codeOf(result), 'ERR_BODY_TOO_LARGE');
+    else assert.ok(Buffer.isBuffer(result) && result.equals(whole), `body ${at}`);
+  }
+});
+
+test('memory is freed at once, but not that of the pool that others have a part in', () => {
+  const own = Buffer.allocUnsafeSlow(100_000);
+  const part = own.subarray(5, 10);
+  freeMemory(part);
+  assert.deepEqual([own.length, part.length], [0, 0]);
+  const whole = Buffer.allocUnsafeSlow(Buffer.poolSize);
+  freeMemory(whole);
+  assert.equal(whole.length, 0, 'as long as the pool, and not of it');
+
+  const pooled = Buffer.from('a short text');
+  freeMemory(pooled);
+  assert.equal(pooled.toString(), 'a short text');
+  freeMemory(new Uint8Array(new SharedArrayBuffer(8)));
+});
