@@ -42,8 +42,8 @@ export interface Item {
 /** What a look at a JSON text tells a job that would otherwise walk the whole event. */
 export interface TextFacts {
   readonly sizeBytes: number;
-  /** Whether it holds a null anywhere. */
-  readonly hasNull: boolean;
+  /** Indexes of a batch's events that hold a null; absent where nobody looked at each of them. */
+  readonly eventsWithNull?: ReadonlySet<number> | undefined;
 }
 
 /** An event leaving a job for a topic. Key: what partitions the topic. */

@@ -107,8 +107,10 @@ function openBatch(item: Item, deps: JobDeps, stage: Stage, { sightings, counts 
   const syncts = timeMsOf(item.event['syncts']) ?? item.nowMs;
   const stamp = { syncts, '@timestamp': isoTime(syncts) };
   const mayExceed = mayHoldLarger(item, deps.options.extract.eventBytesMax);
+  const withNull = item.text?.eventsWithNull;
   const outcomes = batch.events.map((sent, index): Outcome => {
-    const event = isObject(sent) && item.text?.hasNull !== false ? dropNulls(sent) : sent;
+    const isBare = withNull !== undefined && !withNull.has(index);
+    const event = isObject(sent) && !isBare ? dropNulls(sent) : sent;
     const outcome = openEvent(event, index, stamp, { deps, stage, mayExceed });
     if (outcome.kind === 'emit') counts.success_event_count += 1;
     else counts.failed_event_count += 1;

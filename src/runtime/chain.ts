@@ -1,5 +1,5 @@
 import { assert } from '../core/errors.ts';
-import { isObject, type JsonObject } from '../core/event.ts';
+import { isObject, type Json, type JsonObject } from '../core/event.ts';
 import type {
   Dropped,
   Emission,
@@ -19,6 +19,7 @@ import type { Source } from '../core/record.ts';
 import type { ChunkLane } from './chunk-lane.ts';
 import { addCounters } from './counters.ts';
 import type { Origin } from './encode.ts';
+import type { JsonScan } from './json-scan.ts';
 
 /** What goes to a stored topic, or was dropped. */
 export interface ChainOutput {
@@ -45,8 +46,13 @@ export interface ChainOutput {
 /** What enters a chain: an event or batch, with the text it was read from where that can be used again. */
 export interface ChainInput extends Item {
   readonly origin?: Origin;
-  /** Where the events of a batch lie in its text, see `scanJson`. */
-  readonly elements?: readonly number[];
+  /** A batch's events in its text; absent where they do not all stand there one by one. */
+  readonly pieces?: Pieces | undefined;
+}
+
+/** Where the events of a batch lie in its text, and which of them hold a null: see `scanJson`. */
+export interface Pieces extends Pick<JsonScan, 'elements' | 'withNull'> {
+  readonly bytes: Uint8Array;
 }
 
 /** An event between two jobs. Where it goes on as one event it is moved: an object for each job costs as much. */
@@ -55,7 +61,7 @@ interface Standing extends Item {
   event: JsonObject;
   readonly isDerived: boolean;
   readonly origin: Origin | undefined;
-  readonly elements: readonly number[] | undefined;
+  readonly pieces: Pieces | undefined;
 }
 
 /** The answer of a chain to a batch. */
@@ -114,8 +120,8 @@ export async function runChain(options: ChainOptions, inputs: readonly ChainInpu
   return { outputs, marks, counters };
 }
 
-function standingOf({ topic, event, source, nowMs, text, origin, elements }: ChainInput): Standing {
-  const item = { topic, event, source, nowMs, isDerived: false, origin, elements };
+function standingOf({ topic, event, source, nowMs, text, origin, pieces }: ChainInput): Standing {
+  const item = { topic, event, source, nowMs, isDerived: false, origin, pieces };
   return text === undefined ? item : { ...item, text };
 }
 
@@ -304,25 +310,23 @@ class Step {
 }
 
 /**
- * An event of an opened batch: its place, and its own piece of the text where the pieces are those of the events.
- * A batch that is dropped is kept whole.
+ * An event of an opened batch: its place, and its own piece of the text where that may go out again, which one with
+ * nulls may not. A batch that is dropped is kept whole.
  */
 function eventOf(item: Standing, index: number, isWhole: boolean): Standing {
-  const { event: batch, elements, origin } = item;
-  const events = batch['events'];
   const { topic, partition, offset } = item.source;
   const source = { topic, partition, offset, index };
   if (isWhole) return { ...item, source };
-  const isMatched = Array.isArray(events) && elements !== undefined && elements.length === 3 * events.length;
-  const event: unknown = isMatched ? events[index] : undefined;
   // Written out: copying an item with all its members cost as much as a job.
-  const { event: whole, nowMs, isDerived } = item;
-  const place = { topic: item.topic, event: whole, source, nowMs, isDerived, elements: undefined };
-  if (origin === undefined || !isMatched || !isObject(event)) return { ...place, origin: undefined };
+  const { event: batch, nowMs, isDerived, pieces } = item;
+  const place = { topic: item.topic, event: batch, source, nowMs, isDerived, pieces: undefined };
+  const event = pieces === undefined ? undefined : (batch['events'] as readonly Json[])[index];
+  if (pieces === undefined || !isObject(event) || pieces.withNull.has(index))
+    return { ...place, origin: undefined };
+  const { bytes, elements } = pieces;
   const at = 3 * index;
-  const { bytes } = origin;
-  const piece = { event, bytes, from: elements[at]!, to: elements[at + 1]!, memberCount: elements[at + 2]! };
-  return { ...place, origin: piece };
+  const origin = { event, bytes, from: elements[at]!, to: elements[at + 1]!, memberCount: elements[at + 2]! };
+  return { ...place, origin };
 }
 
 /** The answers to a plan, and how long a mark among them lives. */

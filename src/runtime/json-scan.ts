@@ -14,12 +14,15 @@ const ELEMENT_DEPTH = 3;
 /** What one pass over the bytes of a JSON text finds. */
 export interface JsonScan {
   readonly depthMax: number;
+  /** Whether there is a null anywhere. */
   readonly hasNull: boolean;
   /**
    * Containers in the array of the root's last member `events`: for each its first byte, the byte after its last,
    * and its number of members. Elements that are no containers are not among them.
    */
   readonly elements: readonly number[];
+  /** Which of these containers hold a null, by their place among them. */
+  readonly withNull: ReadonlySet<number>;
 }
 
 /**
@@ -29,8 +32,9 @@ export interface JsonScan {
 export function scanJson(bytes: Uint8Array): JsonScan {
   let depth = 0;
   let depthMax = 0;
-  let hasNull = false;
+  let nullAt = -1;
   let elements: number[] = [];
+  let withNull = new Set<number>();
   let members = 0;
   let elementAt = 0;
   let isInEvents = false;
@@ -52,16 +56,19 @@ export function scanJson(bytes: Uint8Array): JsonScan {
       else if (depth === ELEMENT_DEPTH - 1) {
         isInEvents = byte === OPEN_BRACKET && isEvents(bytes, keyAt, keyEnd);
         // The last of equal keys counts, as it does for JSON.parse.
-        if (isInEvents) elements = [];
+        if (isInEvents) [elements, withNull] = [[], new Set()];
       }
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      if (depth === ELEMENT_DEPTH && isInEvents) elements.push(elementAt, i + 1, members);
+      if (depth === ELEMENT_DEPTH && isInEvents) {
+        if (nullAt > elementAt) withNull.add(elements.length / 3);
+        elements.push(elementAt, i + 1, members);
+      }
       depth -= 1;
     } else if (byte === COLON) {
       if (depth === ELEMENT_DEPTH) members += 1;
-    } else if (byte === LETTER_N) hasNull = true;
+    } else if (byte === LETTER_N) nullAt = i;
   }
-  return { depthMax, hasNull, elements };
+  return { depthMax, hasNull: nullAt !== -1, elements, withNull };
 }
 
 function isEvents(bytes: Uint8Array, from: number, to: number): boolean {

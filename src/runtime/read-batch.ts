@@ -113,7 +113,8 @@ class Reader {
   readonly #bytes: Buffer;
   #at = 0;
   #depthMax = 1;
-  #hasNull = false;
+  /** Where the last null was passed by; -1 before the first. */
+  #nullAt = -1;
   /** Of the container passed last: its own depth, the members of an object, whether it is ASCII and holds a null. */
   #depth = 0;
   #members = 0;
@@ -126,40 +127,43 @@ class Reader {
 
   batch(): ReadBatch {
     const batch: Record<string, Json> = {};
-    let elements: readonly number[] = [];
+    let places: Pick<JsonScan, 'elements' | 'withNull'> = { elements: [], withNull: new Set() };
     this.#expect(OPEN_BRACE);
     if (!this.#isNext(CLOSE_BRACE)) {
       do {
         const name = this.#name();
         if (name === '__proto__' || Object.hasOwn(batch, name)) throw UNUSUAL;
         if (name === 'events' && this.#peek() === OPEN_BRACKET) {
-          const read = this.#events();
-          batch[name] = read.events;
-          elements = read.elements;
+          const { events, ...found } = this.#events();
+          batch[name] = events;
+          places = found;
         } else batch[name] = this.#value(2);
       } while (this.#isNext(COMMA));
       this.#expect(CLOSE_BRACE);
     }
     this.#skipSpace();
     if (this.#at !== this.#bytes.length) throw UNUSUAL;
-    const scan = { elements, depthMax: this.#depthMax, hasNull: this.#hasNull };
+    const scan = { ...places, depthMax: this.#depthMax, hasNull: this.#nullAt !== -1 };
     return { object: batch, scan };
   }
 
-  #events(): { events: readonly JsonObject[]; elements: readonly number[] } {
+  #events() {
     const events: JsonObject[] = [];
     const elements: number[] = [];
+    const withNull = new Set<number>();
     this.#expect(OPEN_BRACKET);
     this.#deepen(EVENT_DEPTH - 1);
-    if (this.#isNext(CLOSE_BRACKET)) return { events, elements };
+    if (this.#isNext(CLOSE_BRACKET)) return { events, elements, withNull };
     do {
       if (this.#peek() !== OPEN_BRACE) throw UNUSUAL;
       const from = this.#at;
-      events.push(this.#event() ?? this.#otherEvent(from));
+      const event = this.#event() ?? this.#otherEvent(from);
+      if (this.#nullAt >= from) withNull.add(events.length);
+      events.push(event);
       elements.push(from, this.#at, this.#members);
     } while (this.#isNext(COMMA));
     this.#expect(CLOSE_BRACKET);
-    return { events, elements };
+    return { events, elements, withNull };
   }
 
   /** The event that begins here, and its number of members; undefined where it has others than {@link NAMES}. */
@@ -221,7 +225,7 @@ class Reader {
     const from = this.#at;
     if (first === OPEN_BRACE || first === OPEN_BRACKET) this.#pass(depth);
     else this.#passScalar();
-    if (first === LETTER_N) this.#hasNull = true;
+    if (first === LETTER_N) this.#nullAt = from;
     return this.#parse(from);
   }
 
@@ -308,7 +312,7 @@ class Reader {
     this.#members = members;
     this.#isAscii = all <= ASCII_MAX;
     this.#holdsNull = holdsNull;
-    if (holdsNull) this.#hasNull = true;
+    if (holdsNull) this.#nullAt = this.#at;
     this.#deepen(depthOfIt - 1 + depthMax);
   }
 

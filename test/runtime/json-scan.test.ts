@@ -25,7 +25,7 @@ describe('scanJson', () => {
       fc.property(fc.array(anyObject), anyObject, anyObject, anySpace, (events, before, after, space) => {
         const batch = { ...before, x: [[{ events: [{}] }]], events, ...without(after, 'events') };
         const bytes = Buffer.from(JSON.stringify(batch, null, space));
-        const { elements, depthMax, hasNull } = scanJson(bytes);
+        const { elements, depthMax, hasNull, withNull } = scanJson(bytes);
         const found = events.map((_, i) =>
           JSON.parse(bytes.toString('utf8', elements[3 * i], elements[3 * i + 1])),
         );
@@ -38,13 +38,18 @@ describe('scanJson', () => {
         assert.equal(elements.length, 3 * events.length);
         assert.equal(depthMax, depthOf(sent));
         assert.equal(hasNull, holdsNull(sent));
+        assert.deepEqual(
+          events.map((_, i) => withNull.has(i)),
+          events.map(holdsNull),
+        );
       }),
     );
   });
 
   it('goes by the last of several members named events, as JSON.parse does', () => {
-    const bytes = Buffer.from('{"events":[{"a":1},{"b":2}],"events":[{"c":3}]}');
-    const { elements } = scanJson(bytes);
+    const bytes = Buffer.from('{"events":[{"a":null},{"b":2}],"events":[{"c":3}]}');
+    const { elements, withNull } = scanJson(bytes);
+    assert.equal(withNull.size, 0);
     assert.equal(bytes.toString('utf8', elements[0], elements[1]), '{"c":3}');
     assert.equal(elements.length, 3);
   });

@@ -43,3 +43,24 @@ test('a byte order mark before a record is in none of the texts that come of it'
     for (const text of Object.values(marked).flat()) assert.equal(text[0], '{');
   }
 });
+
+test('an event with a null goes out without it; those beside it keep what was sent to the digit', async () => {
+  const plain = '{"eid":"A","mid":"1","edata":{"n":12.50}}';
+  const other = '{"eid":"A","mid":"2","x":1e2}';
+  const withNull = '{"eid":"A","mid":"3","edata":{"n":12.50,"o":null},"tags":null}';
+  const stamp = /,"syncts":.*$/;
+  const opened = async (batch: string) =>
+    (await textsOf('telemetry.ingest', batch))['telemetry.raw']!.map(text => text.replace(stamp, ''));
+  const rawOf = (events: readonly string[]) => opened(`{"params":{"msgid":"m"},"events":[${events.join()}]}`);
+  const kept = ['{"eid":"A","mid":"1","edata":{"n":12.50}', '{"eid":"A","mid":"2","x":1e2'];
+  const made = '{"eid":"A","mid":"3","edata":{"n":12.5}';
+
+  assert.deepEqual(await rawOf([plain, other]), kept);
+  assert.deepEqual(await rawOf([plain, withNull, other]), [kept[0], made, kept[1]]);
+  assert.deepEqual(await rawOf([withNull, plain, withNull]), [made, kept[0], made]);
+  // Nulls outside of the events change nothing for them, and neither does a name with an escape.
+  assert.deepEqual(await opened(`{"did":null,"events":[${plain},${withNull}],"e":null}`), [kept[0], made]);
+  assert.deepEqual(await opened(`{"\\u0061":null,"events":[${plain},${withNull}]}`), [kept[0], made]);
+  // Where elements are no containers nobody says which text is whose.
+  assert.deepEqual(await rawOf(['null', withNull, plain]), [made, '{"eid":"A","mid":"1","edata":{"n":12.5}']);
+});
