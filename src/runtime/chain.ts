@@ -19,7 +19,6 @@ import type { Source } from '../core/record.ts';
 import type { ChunkLane } from './chunk-lane.ts';
 import { addCounters } from './counters.ts';
 import type { Origin } from './encode.ts';
-import type { JsonScan } from './json-scan.ts';
 
 /** What goes to a stored topic, or was dropped. */
 export interface ChainOutput {
@@ -50,9 +49,10 @@ export interface ChainInput extends Item {
   readonly pieces?: Pieces | undefined;
 }
 
-/** Where the events of a batch lie in its text, and which of them hold a null: see `scanJson`. */
-export interface Pieces extends Pick<JsonScan, 'elements' | 'withNull'> {
+/** Where the events of a batch lie in its text, see `scanJson`. */
+export interface Pieces {
   readonly bytes: Uint8Array;
+  readonly elements: readonly number[];
 }
 
 /** An event between two jobs. Where it goes on as one event it is moved: an object for each job costs as much. */
@@ -310,8 +310,8 @@ class Step {
 }
 
 /**
- * An event of an opened batch: its place, and its own piece of the text where that may go out again, which one with
- * nulls may not. A batch that is dropped is kept whole.
+ * An event of an opened batch: its place, and its own piece of the text where the pieces are those of the events. A
+ * batch that is dropped is kept whole.
  */
 function eventOf(item: Standing, index: number, isWhole: boolean): Standing {
   const { topic, partition, offset } = item.source;
@@ -321,8 +321,7 @@ function eventOf(item: Standing, index: number, isWhole: boolean): Standing {
   const { event: batch, nowMs, isDerived, pieces } = item;
   const place = { topic: item.topic, event: batch, source, nowMs, isDerived, pieces: undefined };
   const event = pieces === undefined ? undefined : (batch['events'] as readonly Json[])[index];
-  if (pieces === undefined || !isObject(event) || pieces.withNull.has(index))
-    return { ...place, origin: undefined };
+  if (pieces === undefined || !isObject(event)) return { ...place, origin: undefined };
   const { bytes, elements } = pieces;
   const at = 3 * index;
   const origin = { event, bytes, from: elements[at]!, to: elements[at + 1]!, memberCount: elements[at + 2]! };

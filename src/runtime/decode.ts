@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from '../core/event.ts';
 import { provenanceOf } from '../core/headers.ts';
 import type { Emission, Item, Job } from '../core/job.ts';
 import type { LogRecord } from '../core/record.ts';
-import type { ChainInput, ChainOutput, Pieces } from './chain.ts';
+import type { ChainInput, ChainOutput } from './chain.ts';
 import { type JsonScan, scanJson } from './json-scan.ts';
 import { readBatch } from './read-batch.ts';
 
@@ -38,18 +38,14 @@ export function decodeRecord(record: LogRecord, topic: string, job: Job): Decode
   if (scan.depthMax > DEPTH_MAX) {
     return { unreadable: setAside(record, item, job, `the record is nested deeper than ${DEPTH_MAX}`) };
   }
-  const pieces = piecesOf(event, record.value, scan);
-  const text = { sizeBytes: record.value.length, eventsWithNull: pieces?.withNull };
-  const input = { ...item, event, text, pieces };
-  // Nulls are dropped on output, so the text cannot go out as it came in.
-  return { input: scan.hasNull ? input : { ...input, origin: whole } };
-}
-
-/** The events of a batch in its text; undefined where some are no containers, which are passed by. */
-function piecesOf({ events }: JsonObject, bytes: Uint8Array, scan: JsonScan): Pieces | undefined {
-  const { elements, withNull } = scan;
+  const { events } = event;
+  const { elements } = scan;
+  // Elements that are no containers were passed by: nobody says then which text is whose.
   const isEach = Array.isArray(events) && elements.length === 3 * events.length;
-  return isEach ? { bytes, elements, withNull } : undefined;
+  const text = { sizeBytes: record.value.length, eventsWithNull: isEach ? scan.withNull : undefined };
+  const input = { ...item, event, text, pieces: isEach ? { bytes: record.value, elements } : undefined };
+  // Nulls are dropped on output, so the text cannot go out as it came in; from events `extract` drops them.
+  return { input: scan.hasNull ? input : { ...input, origin: whole } };
 }
 
 /** Length of the byte order mark that a text begins with: reading passes it by, so what is spliced must not hold it. */

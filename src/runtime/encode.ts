@@ -84,8 +84,8 @@ function compare(event: JsonObject, { event: base, memberCount }: Origin): boole
   let keptCount = 0;
   for (const key in event) {
     const value = event[key];
-    // Jobs copy what they change: the same value (for objects: the same object) is what was read.
-    if (value !== undefined && value === base[key]) keptCount += 1;
+    // Jobs copy what they change: the same value (for objects: the same object) is what was read, but for nulls.
+    if (value != null && value === base[key]) keptCount += 1;
     else if (base[key] !== undefined) changed.set(key, value == null ? undefined : valueText(value));
     else if (value !== undefined && value !== null) added.push(key, value);
   }

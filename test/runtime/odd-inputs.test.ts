@@ -58,6 +58,10 @@ test('an event with a null goes out without it; those beside it keep what was se
   assert.deepEqual(await rawOf([plain, other]), kept);
   assert.deepEqual(await rawOf([plain, withNull, other]), [kept[0], made, kept[1]]);
   assert.deepEqual(await rawOf([withNull, plain, withNull]), [made, kept[0], made]);
+  // Only what held the null is made anew.
+  assert.deepEqual(await rawOf(['{"eid":null,"x":[12.50,null],"edata":{"n":1}}']), [
+    '{"x":[12.50,null],"edata":{"n":1}',
+  ]);
   // Nulls outside of the events change nothing for them, and neither does a name with an escape.
   assert.deepEqual(await opened(`{"did":null,"events":[${plain},${withNull}],"e":null}`), [kept[0], made]);
   assert.deepEqual(await opened(`{"\\u0061":null,"events":[${plain},${withNull}]}`), [kept[0], made]);
