@@ -77,6 +77,11 @@ const CHANGES: readonly (readonly [name: string, older: JsonObject, newer: JsonO
     object({ a: {}, b: { type: 'string' } }),
     '/b',
   ],
+  [
+    'nothing, with two sets of alternatives',
+    { allOf: [{ oneOf: [{ type: 'object' }] }, { anyOf: [{ multipleOf: 0.5 }, { required: ['a'] }] }] },
+    { allOf: [{ oneOf: [{ type: 'object' }] }, { anyOf: [{ multipleOf: 0.5 }, { required: ['a'] }] }] },
+  ],
   ['a newly required field', object({ a: {} }), object({ a: {} }, { required: ['a'] }), '/a'],
   ['a field no longer required', object({}, { required: ['a'] }), object({})],
   ['a narrower type', object({ a: { type: ['string', 'number'] } }), object({ a: { type: 'string' } }), '/a'],

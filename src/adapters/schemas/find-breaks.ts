@@ -28,12 +28,15 @@ const BREAKS_MAX = 20;
  * @returns at most 20, by the field of the event: `0` stands for any element of a list, `*` for any field not listed
  */
 export function findBreaks(older: JsonObject, newer: JsonObject): readonly SchemaBreak[] {
-  return compare([older], newer, { pointer: '', steps: { left: STEPS_MAX } }).slice(0, BREAKS_MAX);
+  const place = { pointer: '', opened: [], steps: { left: STEPS_MAX } };
+  return compare([older], newer, place).slice(0, BREAKS_MAX);
 }
 
 /** Where the comparison stands in the event, and what is left of its bound. */
 interface Place {
   readonly pointer: string;
+  /** Alternatives of the older rules here, one of each of which stands beside them. */
+  readonly opened: readonly Json[];
   readonly steps: { left: number };
 }
 
@@ -46,7 +49,7 @@ function breakAt({ pointer }: Place, message: string): Breaks {
 }
 
 function within(place: Place, name: string): Place {
-  return { ...place, pointer: `${place.pointer}/${escapePart(name)}` };
+  return { ...place, opened: [], pointer: `${place.pointer}/${escapePart(name)}` };
 }
 
 /** Whether whatever obeys all older rules obeys the newer one. */
@@ -57,22 +60,22 @@ function compare(older: Rules, newer: JsonObject, place: Place): Breaks {
   const breaks = flattenRules([newer]).flatMap(part => compareRule(rules, part, place));
   if (breaks.length === 0) return NONE;
   // What the older alternatives have not in common may still hold for each of them.
-  const cases = alternativesOf(rules) ?? (newer['anyOf'] === undefined ? undefined : kindsApart(rules));
-  if (cases === undefined) return breaks;
-  return cases.every(one => compare(one, newer, place).length === 0) ? NONE : breaks;
+  const alternatives = alternativesOf(rules, place.opened);
+  const cases = alternatives?.filter(isObject) ?? (newer['anyOf'] === undefined ? [] : kindsApart(rules));
+  if (cases.length === 0) return breaks;
+  const others = rules.map(withoutAllOf);
+  const opened = alternatives === undefined ? place.opened : [...place.opened, alternatives];
+  const isHeld = cases.every(one => compare([...others, one], newer, { ...place, opened }).length === 0);
+  return isHeld ? NONE : breaks;
 }
 
-/** The older rules once for each of their first alternatives. */
-function alternativesOf(rules: Rules): readonly Rules[] | undefined {
-  for (const [index, rule] of rules.entries()) {
-    for (const keyword of ['anyOf', 'oneOf'] as const) {
-      const { [keyword]: alternatives, ...rest } = rule;
-      if (!Array.isArray(alternatives)) continue;
-      const others = [...rules.slice(0, index), rest, ...rules.slice(index + 1)].map(withoutAllOf);
-      return alternatives.filter(isObject).map(alternative => [...others, alternative]);
-    }
-  }
-  return undefined;
+/** The first alternatives in rules that were not opened yet. */
+function alternativesOf(rules: Rules, opened: readonly Json[]): readonly Json[] | undefined {
+  return rules
+    .flatMap(rule => [rule['anyOf'], rule['oneOf']])
+    .find(alternatives => Array.isArray(alternatives) && !opened.includes(alternatives)) as
+    | readonly Json[]
+    | undefined;
 }
 
 /** The parts of an `allOf` stand beside it in flattened rules. */
@@ -80,13 +83,12 @@ function withoutAllOf(rule: JsonObject): JsonObject {
   return { ...rule, allOf: undefined };
 }
 
-/** The older rules once for each kind of value; undefined where there is but one. */
-function kindsApart(rules: Rules): readonly Rules[] | undefined {
+/** The kinds of values that rules take, each as a rule; none where there is but one. */
+function kindsApart(rules: Rules): Rules {
   const kinds = kindsOf(rules);
   const types = new Set([...kinds].map(kind => (kind === 'fraction' ? 'number' : kind)));
   if (types.has('number')) types.delete('integer');
-  if (types.size < 2) return undefined;
-  return [...types].map(type => [...rules.map(withoutAllOf), { type }]);
+  return types.size < 2 ? [] : [...types].map(type => ({ type }));
 }
 
 function compareRule(rules: Rules, newer: JsonObject, place: Place): Breaks {
