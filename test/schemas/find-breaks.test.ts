@@ -79,8 +79,8 @@ const CHANGES: readonly (readonly [name: string, older: JsonObject, newer: JsonO
   ],
   [
     'nothing, with two sets of alternatives',
-    { allOf: [{ oneOf: [{ type: 'object' }] }, { anyOf: [{ multipleOf: 0.5 }, { required: ['a'] }] }] },
-    { allOf: [{ oneOf: [{ type: 'object' }] }, { anyOf: [{ multipleOf: 0.5 }, { required: ['a'] }] }] },
+    { allOf: [{ oneOf: [{}] }, { anyOf: [{ multipleOf: 0.5 }, { required: ['a'] }] }] },
+    { allOf: [{ oneOf: [{}] }, { anyOf: [{ multipleOf: 0.5 }, { required: ['a'] }] }] },
   ],
   ['a newly required field', object({ a: {} }), object({ a: {} }, { required: ['a'] }), '/a'],
   ['a field no longer required', object({}, { required: ['a'] }), object({})],
