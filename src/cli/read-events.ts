@@ -1,6 +1,6 @@
 import { MillraceError } from '../core/errors.ts';
 import { isObject, type Json, type JsonObject } from '../core/event.ts';
-import { dropNulls } from '../jobs/nulls.ts';
+import { dropNulls } from '../core/nulls.ts';
 import { readLines } from './read-lines.ts';
 
 /** An event of a file: its line from 1, and its place in the batch where the line holds one. */

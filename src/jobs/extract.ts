@@ -1,9 +1,9 @@
 import { isObject, type Json, type JsonObject, valueAt, withMetadata } from '../core/event.ts';
 import type { Emission, Item, Job, JobDeps, Outcome, Verdict } from '../core/job.ts';
+import { dropNulls } from '../core/nulls.ts';
 import { share } from '../core/shared-object.ts';
 import { auditLogOf } from './audit-log.ts';
 import { isJsonLongerThan } from './json-size.ts';
-import { dropNulls } from './nulls.ts';
 import { deviceKey, dropped, emission, emitted, movedCounters, rejected, verdict } from './outcomes.ts';
 import { createSightings, type Sightings } from './sightings.ts';
 import { isoTime, timeMsOf } from './times.ts';

@@ -1,4 +1,5 @@
-import { isObject, type Json, type JsonObject } from '../core/event.ts';
+import type { Json, JsonObject } from '../core/event.ts';
+import { withoutNulls } from '../core/nulls.ts';
 import type { ValueText } from '../core/record.ts';
 import { isShared } from '../core/shared-object.ts';
 import { replaceMembers } from './replace-members.ts';
@@ -155,14 +156,4 @@ function withAdded({ head, from, to }: Omit<ValueText, 'tail'>): ValueText {
   while (head[last]! <= 0x20) last -= 1;
   const tail = tailOfAdded();
   return { head, from, to, tail: head[last] === OPEN_BRACE ? tail.subarray(1) : tail };
-}
-
-function withoutNulls(value: Json): Json {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isObject(value)) return value;
-  const kept: Record<string, Json> = Object.create(null);
-  for (const [key, member] of Object.entries(value)) {
-    if (member !== null && member !== undefined) kept[key] = withoutNulls(member);
-  }
-  return kept;
 }

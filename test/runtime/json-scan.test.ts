@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/core/event.ts';
-import { dropNulls } from '../../src/jobs/nulls.ts';
+import { dropNulls } from '../../src/core/nulls.ts';
 import { encodeEvent } from '../../src/runtime/encode.ts';
 import { scanJson } from '../../src/runtime/json-scan.ts';
 

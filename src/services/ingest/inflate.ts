@@ -46,7 +46,6 @@ export async function inflateBody(
     }
     return SYNC[format](bytes, { maxOutputLength: bytesMax, chunkSize: chunkBytesOf(bytes, format) });
   } catch (error) {
-    if (error instanceof MillraceError) return error;
     return refusalOf(error, bytesMax);
   }
 }
@@ -65,7 +64,7 @@ const STREAM = {
 };
 
 /** Inflates by the thread pool, and frees each piece: what a bomb comes to would wait as long as it liked. */
-async function inPieces(stream: Transform, bytes: Buffer, bytesMax: number): Promise<Buffer> {
+async function inPieces(stream: Transform, bytes: Buffer, bytesMax: number) {
   const pieces: Buffer[] = [];
   let length = 0;
   try {
@@ -73,7 +72,7 @@ async function inPieces(stream: Transform, bytes: Buffer, bytesMax: number): Pro
     for await (const piece of stream as AsyncIterable<Buffer>) {
       pieces.push(piece);
       length += piece.length;
-      if (length > bytesMax) throw tooLarge(bytesMax);
+      if (length > bytesMax) return tooLarge(bytesMax);
     }
     return Buffer.concat(pieces, length);
   } finally {

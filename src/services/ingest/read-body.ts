@@ -58,7 +58,10 @@ export function readBody(
   }, limits.msMax);
   const end = (isComplete: boolean, isGone = false): void => {
     clearTimeout(timer);
-    const bytes = reason === null && !isGone ? join(chunks.splice(0), limits.memory) : null;
+    const pieces = chunks.splice(0);
+    const isKept = reason === null && !isGone;
+    if (!isKept) discard(pieces);
+    const bytes = isKept ? join(pieces, limits.memory) : null;
     resolve({ bytes, refusal: isGone ? null : reason, isComplete, receivedBytes });
   };
 
@@ -70,8 +73,7 @@ export function readBody(
       chunks.push(chunk);
       return;
     }
-    // Not left to be collected: whoever sends and sends would fill 64 MB with what is thrown away.
-    for (const piece of [...chunks.splice(0), chunk]) freeMemory(piece);
+    discard([...chunks.splice(0), chunk]);
     limits.memory.release();
     if (receivedBytes > limits.refusedBytesMax) end(false);
   });
@@ -86,12 +88,15 @@ function join(pieces: readonly Buffer[], memory: BodyMemory): Buffer {
   if (pieces.length === 1) return pieces[0]!;
   const bytes = Buffer.allocUnsafeSlow(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
-  for (const piece of pieces) {
-    at += piece.copy(bytes, at);
-    freeMemory(piece);
-  }
+  for (const piece of pieces) at += piece.copy(bytes, at);
+  discard(pieces);
   memory.own(bytes);
   return bytes;
+}
+
+/** Not left to be collected: whoever sends and sends would fill 64 MB with what is thrown away. */
+function discard(pieces: readonly Buffer[]): void {
+  for (const piece of pieces) freeMemory(piece);
 }
 
 function whyNotKept(receivedBytes: number, chunkBytes: number, limits: BodyLimits): MillraceError | null {

@@ -27,7 +27,7 @@ export interface RecordBatch {
 /** The records of a batch. */
 export interface Unpacked {
   readonly records: readonly LogRecord[];
-  /** Memory that the values lie in and nothing else does; null where it holds other things as well. */
+  /** What the values lie in, to be freed when they are done with; null where they lie in the batch itself. */
   readonly memory: Buffer | null;
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isObject, type Json, type JsonObject } from '../../src/core/event.ts';
-import { dropNulls } from '../../src/jobs/nulls.ts';
+import { dropNulls } from '../../src/core/nulls.ts';
 
 /** The rule by itself: null members go at any depth, nulls in arrays stay. */
 function stripped(value: Json): Json {
