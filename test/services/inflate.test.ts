@@ -38,6 +38,15 @@ for (const [name, encoding, compress] of FORMATS) {
     }
   });
 
+  test(`${name}: a short body may come to a thousand times its length, up to what is let in`, async () => {
+    const body = Buffer.alloc(5_000_000, ' ');
+    const packed = compress(body);
+    assert.ok(packed.length < 64 * 1024);
+    const inflated = await inflateBody(packed, encoding, body.length);
+    assert.ok(Buffer.isBuffer(inflated) && inflated.equals(body));
+    assert.equal(codeOf(await inflateBody(packed, encoding, body.length - 1)), 'ERR_BODY_TOO_LARGE');
+  });
+
   test(`${name}: what is cut off is named, however long`, async () => {
     for (const length of [1000, 1_500_001]) {
       const packed = compress(textOf(length));
@@ -71,6 +80,7 @@ test('memory is freed at once, but not that of the pool that others have a part 
   const part = own.subarray(5, 10);
   freeMemory(part);
   assert.deepEqual([own.length, part.length], [0, 0]);
+  freeMemory(own);
   const whole = Buffer.allocUnsafeSlow(Buffer.poolSize);
   freeMemory(whole);
   assert.equal(whole.length, 0, 'as long as the pool, and not of it');

@@ -28,8 +28,9 @@ export function encodingOf(header: string | undefined): Encoding | null {
  * Inflates a body; more than `bytesMax` stops as soon as it is passed. `deflate` is read as zlib's format or
  * raw, because clients send both by that name.
  *
- * Up to {@link SYNC_BYTES_MAX} it runs at once, which is cheaper than a trip to the thread pool; larger bodies
- * run there, {@link CONCURRENT_MAX} at a time, so that what they grow to in memory is bounded.
+ * A short one ({@link SYNC_BYTES_MAX}, {@link SYNC_INFLATED_BYTES_MAX}) is inflated at once, which is cheaper than a
+ * trip to the thread pool; the others run there, {@link CONCURRENT_MAX} at a time, so that what they grow to in memory
+ * is bounded.
  * @returns the inflated bytes, in memory of their own or of Node's pool (the bytes themselves for `identity`), or why
  *          the body is refused
  */
@@ -41,17 +42,23 @@ export async function inflateBody(
   if (encoding === 'identity') return bytes;
   const format = encoding === 'deflate' && !hasZlibHeader(bytes) ? 'raw' : encoding;
   try {
-    if (bytes.length > SYNC_BYTES_MAX) {
-      return await gate.run(() => inPieces(STREAM[format]({ chunkSize: CHUNK_BYTES_MAX }), bytes, bytesMax));
-    }
-    return SYNC[format](bytes, { maxOutputLength: bytesMax, chunkSize: chunkBytesOf(bytes, format) });
+    const inflated = inflateShort(bytes, format, bytesMax);
+    if (inflated !== null) return inflated;
+    return await gate.run(() =>
+      inflateAside(STREAM[format]({ chunkSize: CHUNK_BYTES_MAX }), bytes, bytesMax),
+    );
   } catch (error) {
-    return refusalOf(error, bytesMax);
+    return refusalOf(error);
   }
 }
 
-/** Compressed bodies up to this size, bytes, are inflated on the spot. */
+/** Compressed bodies up to this size, bytes, are inflated at once. */
 const SYNC_BYTES_MAX = 64 * 1024;
+/**
+ * What they may come to, bytes: ten or twenty times that size is what telemetry packs to. A bomb comes to a thousand
+ * times, and nobody could free what it comes to here.
+ */
+const SYNC_INFLATED_BYTES_MAX = 1024 * 1024;
 /** Larger bodies inflated at once: as many as the thread pool has threads. */
 const CONCURRENT_MAX = 4;
 
@@ -63,21 +70,17 @@ const STREAM = {
   br: createBrotliDecompress,
 };
 
-/** Inflates by the thread pool, and frees each piece: what a bomb comes to would wait as long as it liked. */
-async function inPieces(stream: Transform, bytes: Buffer, bytesMax: number) {
-  const pieces: Buffer[] = [];
-  let length = 0;
+/** Null where the body or what it comes to is too long for this way. */
+function inflateShort(bytes: Buffer, format: keyof typeof SYNC, bytesMax: number): Buffer | null {
+  const declaredBytes = format === 'gzip' ? declaredBytesOf(bytes) : 0;
+  if (bytes.length > SYNC_BYTES_MAX || declaredBytes > SYNC_INFLATED_BYTES_MAX) return null;
+  // One more than it holds, or the decoder asks for a second piece to find that nothing is left.
+  const chunkSize = Math.min(Math.max(declaredBytes + 1, CHUNK_BYTES), CHUNK_BYTES_MAX);
   try {
-    stream.end(bytes);
-    for await (const piece of stream as AsyncIterable<Buffer>) {
-      pieces.push(piece);
-      length += piece.length;
-      if (length > bytesMax) return tooLarge(bytesMax);
-    }
-    return Buffer.concat(pieces, length);
-  } finally {
-    // The decoder is done with those that it filled; with one that has room left it may go on.
-    for (const piece of pieces) if (piece.length === piece.buffer.byteLength) freeMemory(piece);
+    return SYNC[format](bytes, { maxOutputLength: Math.min(bytesMax, SYNC_INFLATED_BYTES_MAX), chunkSize });
+  } catch (error) {
+    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') return null;
+    throw error;
   }
 }
 
@@ -85,14 +88,37 @@ const CHUNK_BYTES = 16 * 1024;
 const CHUNK_BYTES_MAX = 256 * 1024;
 
 /**
- * How much to inflate at a time. Gzip ends with the length of what it holds (RFC 1952), and one piece of that size
- * costs half as much as pieces that are put together; it is a sender's word, so it is only believed up to a bound.
+ * The length that gzip ends with of what it holds (RFC 1952): one piece of that size costs half as much as pieces
+ * that are put together. It is a sender's word, so it is only believed up to a bound.
  */
-function chunkBytesOf(bytes: Buffer, format: keyof typeof SYNC): number {
-  if (format !== 'gzip' || bytes.length < 4) return CHUNK_BYTES;
-  // One more than it holds, or the decoder asks for a second piece to find that nothing is left.
-  const declaredBytes = bytes.readUInt32LE(bytes.length - 4) + 1;
-  return Math.min(Math.max(declaredBytes, CHUNK_BYTES), CHUNK_BYTES_MAX);
+function declaredBytesOf(bytes: Buffer): number {
+  return bytes.length < 4 ? 0 : bytes.readUInt32LE(bytes.length - 4);
+}
+
+/**
+ * Inflates by the thread pool, and frees each piece: what a bomb comes to would wait as long as it liked. The stream
+ * flows, so that no piece waits in it when it is destroyed.
+ */
+async function inflateAside(stream: Transform, bytes: Buffer, bytesMax: number) {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer | MillraceError>();
+  const pieces: Buffer[] = [];
+  let length = 0;
+  stream.on('data', (piece: Buffer) => {
+    pieces.push(piece);
+    length += piece.length;
+    if (length <= bytesMax) return;
+    stream.destroy();
+    resolve(new MillraceError('ERR_BODY_TOO_LARGE', `it inflates to more than ${bytesMax} bytes`));
+  });
+  stream.once('end', () => resolve(Buffer.concat(pieces, length)));
+  stream.once('error', reject);
+  stream.end(bytes);
+  try {
+    return await promise;
+  } finally {
+    // The decoder is at rest each time that one of the three is told, and is not asked again.
+    for (const piece of pieces) freeMemory(piece);
+  }
 }
 
 /** RFC 1950: method 8 in the low bits, and the first two bytes are a multiple of 31. */
@@ -103,12 +129,10 @@ function hasZlibHeader(bytes: Buffer): boolean {
 // Those that wait hold more than SYNC_BYTES_MAX each of ingest.inFlightBytesMax, which bounds how many.
 const gate = createGate(CONCURRENT_MAX);
 
-function refusalOf(error: unknown, bytesMax: number): MillraceError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(bytesMax);
-  return new MillraceError('ERR_BODY_ENCODING', `the decoder says ${String(code)}`, { cause: error });
+function refusalOf(error: unknown): MillraceError {
+  return new MillraceError('ERR_BODY_ENCODING', `the decoder says ${codeOf(error)}`, { cause: error });
 }
 
-function tooLarge(bytesMax: number): MillraceError {
-  return new MillraceError('ERR_BODY_TOO_LARGE', `it inflates to more than ${bytesMax} bytes`);
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
