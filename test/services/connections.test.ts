@@ -179,9 +179,10 @@ test('compressed bodies that inflate a thousandfold are refused in bounded memor
   const watch = setInterval(() => {
     peakBytes = Math.max(peakBytes, process.memoryUsage().arrayBuffers);
   }, 2);
-  for (let round = 0; round < 10; round++) await sendAll();
+  for (let round = 0; round < 6; round++) await sendAll();
   clearInterval(watch);
-  assert.ok(peakBytes - beforeBytes < 64 * MIB, `grew by ${peakBytes - beforeBytes} bytes`);
+  // At most, where nothing is collected: 21 inflated aside at once, 7 thrown away on the spot, 10 of bodies on their way.
+  assert.ok(peakBytes - beforeBytes < 56 * MIB, `grew by ${peakBytes - beforeBytes} bytes`);
 });
 
 /** Compressed spaces; what they were compressed from does not wait to be collected while memory is measured. */

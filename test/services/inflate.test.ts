@@ -60,6 +60,21 @@ for (const [name, encoding, compress] of FORMATS) {
   });
 }
 
+test('gzip may end with a length that is not that of all it holds', async () => {
+  const texts = [textOf(300_000), textOf(10), textOf(0), textOf(2_000_000), textOf(700)];
+  const inRow = Buffer.concat(texts.map(text => gzipSync(text)));
+  const whole = Buffer.concat(texts);
+  const inflated = await inflateBody(inRow, 'gzip', whole.length);
+  assert.ok(Buffer.isBuffer(inflated) && inflated.equals(whole), 'several in a row are one body');
+  assert.equal(codeOf(await inflateBody(inRow, 'gzip', whole.length - 1)), 'ERR_BODY_TOO_LARGE');
+
+  for (const length of [0, 1, 999, 1001, 900_000, 3_000_000, 0xffff_ffff]) {
+    const lie = gzipSync(textOf(1000));
+    lie.writeUInt32LE(length, lie.length - 4);
+    assert.equal(codeOf(await inflateBody(lie, 'gzip', 5_000_000)), 'ERR_BODY_ENCODING', `${length}`);
+  }
+});
+
 test('many long bodies at once, some of them too large, do not touch each other', async () => {
   const packed = FORMATS.map(([, encoding, compress]) => ({ encoding, bytes: compress(textOf(2_000_000)) }));
   const results = await Promise.all(

@@ -1,6 +1,7 @@
 import type { Transform } from 'node:stream';
 import {
   brotliDecompressSync,
+  constants,
   createBrotliDecompress,
   createGunzip,
   createInflate,
@@ -28,9 +29,8 @@ export function encodingOf(header: string | undefined): Encoding | null {
  * Inflates a body; more than `bytesMax` stops as soon as it is passed. `deflate` is read as zlib's format or
  * raw, because clients send both by that name.
  *
- * A short one ({@link SYNC_BYTES_MAX}, {@link SYNC_INFLATED_BYTES_MAX}) is inflated at once, which is cheaper than a
- * trip to the thread pool; the others run there, {@link CONCURRENT_MAX} at a time, so that what they grow to in memory
- * is bounded.
+ * What comes to little is inflated on the spot, which is cheaper than a trip to the thread pool; all else runs there,
+ * {@link CONCURRENT_MAX} at a time, so that what they grow to in memory is bounded.
  * @returns the inflated bytes, in memory of their own or of Node's pool (the bytes themselves for `identity`), or why
  *          the body is refused
  */
@@ -44,22 +44,17 @@ export async function inflateBody(
   try {
     const inflated = inflateShort(bytes, format, bytesMax);
     if (inflated !== null) return inflated;
-    return await gate.run(() =>
-      inflateAside(STREAM[format]({ chunkSize: CHUNK_BYTES_MAX }), bytes, bytesMax),
-    );
+    return await gate.run(() => inflateAside(STREAM[format]({ chunkSize: CHUNK_BYTES }), bytes, bytesMax));
   } catch (error) {
     return refusalOf(error);
   }
 }
 
-/** Compressed bodies up to this size, bytes, are inflated at once. */
-const SYNC_BYTES_MAX = 64 * 1024;
-/**
- * What they may come to, bytes: ten or twenty times that size is what telemetry packs to. A bomb comes to a thousand
- * times, and nobody could free what it comes to here.
- */
-const SYNC_INFLATED_BYTES_MAX = 1024 * 1024;
-/** Larger bodies inflated at once: as many as the thread pool has threads. */
+/** What gzip may come to on the spot, bytes: one or two milliseconds of the thread. It says beforehand what it comes to. */
+const DECLARED_BYTES_MAX = 1024 * 1024;
+/** The same for formats that do not say: what a body of more was inflated to until then lies about to be collected. */
+const UNDECLARED_BYTES_MAX = 256 * 1024;
+/** Bodies inflated aside at once: as many as the thread pool has threads. */
 const CONCURRENT_MAX = 4;
 
 const SYNC = { gzip: gunzipSync, deflate: inflateSync, raw: inflateRawSync, br: brotliDecompressSync };
@@ -70,29 +65,28 @@ const STREAM = {
   br: createBrotliDecompress,
 };
 
-/** Null where the body or what it comes to is too long for this way. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** Null where the body comes to more than is inflated on the spot. */
 function inflateShort(bytes: Buffer, format: keyof typeof SYNC, bytesMax: number): Buffer | null {
-  const declaredBytes = format === 'gzip' ? declaredBytesOf(bytes) : 0;
-  if (bytes.length > SYNC_BYTES_MAX || declaredBytes > SYNC_INFLATED_BYTES_MAX) return null;
-  // One more than it holds, or the decoder asks for a second piece to find that nothing is left.
-  const chunkSize = Math.min(Math.max(declaredBytes + 1, CHUNK_BYTES), CHUNK_BYTES_MAX);
+  const declaredBytes = format === 'gzip' ? declaredBytesOf(bytes) : null;
+  const lengthMax = declaredBytes ?? Math.min(UNDECLARED_BYTES_MAX, bytesMax);
+  if (lengthMax > Math.min(DECLARED_BYTES_MAX, bytesMax)) return null;
+  // One piece, which costs half as much as pieces that are put together; the byte more, or the decoder asks for a
+  // second one to find that nothing is left.
+  const pieceBytes = declaredBytes === null ? constants.Z_DEFAULT_CHUNK : declaredBytes + 1;
+  const chunkSize = Math.max(pieceBytes, constants.Z_MIN_CHUNK);
   try {
-    return SYNC[format](bytes, { maxOutputLength: Math.min(bytesMax, SYNC_INFLATED_BYTES_MAX), chunkSize });
+    return SYNC[format](bytes, { maxOutputLength: Math.max(lengthMax, 1), chunkSize });
   } catch (error) {
     if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') return null;
     throw error;
   }
 }
 
-const CHUNK_BYTES = 16 * 1024;
-const CHUNK_BYTES_MAX = 256 * 1024;
-
-/**
- * The length that gzip ends with of what it holds (RFC 1952): one piece of that size costs half as much as pieces
- * that are put together. It is a sender's word, so it is only believed up to a bound.
- */
-function declaredBytesOf(bytes: Buffer): number {
-  return bytes.length < 4 ? 0 : bytes.readUInt32LE(bytes.length - 4);
+/** The length that gzip ends with (RFC 1952): a sender's word, and of several gzips in a row the last one's. */
+function declaredBytesOf(gzip: Buffer): number {
+  return gzip.length < 4 ? 0 : gzip.readUInt32LE(gzip.length - 4);
 }
 
 /**
@@ -126,7 +120,7 @@ function hasZlibHeader(bytes: Buffer): boolean {
   return bytes.length >= 2 && (bytes[0]! & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0;
 }
 
-// Those that wait hold more than SYNC_BYTES_MAX each of ingest.inFlightBytesMax, which bounds how many.
+// Those that wait hold their part of ingest.inFlightBytesMax, which bounds how many.
 const gate = createGate(CONCURRENT_MAX);
 
 function refusalOf(error: unknown): MillraceError {
