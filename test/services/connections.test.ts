@@ -181,7 +181,7 @@ test('compressed bodies that inflate a thousandfold are refused in bounded memor
   }, 2);
   for (let round = 0; round < 6; round++) await sendAll();
   clearInterval(watch);
-  // At most, where nothing is collected: 21 inflated aside at once, 7 thrown away on the spot, 10 of bodies on their way.
+  // At most, uncollected: 21 inflated aside at once, 7 thrown away on the spot, 10 of bodies on their way.
   assert.ok(peakBytes - beforeBytes < 56 * MIB, `grew by ${peakBytes - beforeBytes} bytes`);
 });
 

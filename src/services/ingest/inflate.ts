@@ -50,7 +50,7 @@ export async function inflateBody(
   }
 }
 
-/** What gzip may come to on the spot, bytes: one or two milliseconds of the thread. It says beforehand what it comes to. */
+/** What gzip may come to on the spot, bytes: a millisecond or two of the thread. It says what it comes to. */
 const DECLARED_BYTES_MAX = 1024 * 1024;
 /** The same for formats that do not say: what a body of more was inflated to until then lies about to be collected. */
 const UNDECLARED_BYTES_MAX = 256 * 1024;
