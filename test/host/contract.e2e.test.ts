@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -26,11 +26,38 @@ for (const [name, check] of Object.entries(CONTRACT)) {
     await host.makeFolder(used, { mode: 0o700 });
     const kill = async (pid: number) => {
       process.kill(pid, 'SIGKILL');
-      await until(async () => (await host.process('sleeper')).detail.includes('SIGKILL'));
+      await until(async () => (await host.process('sleeper')).state !== 'running');
     };
     await check({ host, folder: used, kill });
   });
 }
+
+// Its first thread ends at once, and is a zombie in /proc; the other one ends the process when there is a file.
+const TWO_THREADS = `
+import ctypes, os, platform, sys, threading, time
+def end():
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.01)
+    os._exit(7)
+threading.Thread(target=end).start()
+ctypes.CDLL(None).syscall(60 if platform.machine() == "x86_64" else 93, 0)
+`;
+const hasPython = spawnSync('python3', ['-c', 'import ctypes']).status === 0;
+
+test('a server runs until its last thread has ended, and then says how', {
+  skip: hasPython ? false : 'needs python3, to end one thread of two',
+  timeout: 60_000,
+}, async context => {
+  const folder = await temporaryFolder(context);
+  const host = composeHost(folder);
+  const end = join(folder, 'end');
+  const { pid } = await host.start({ ...sleeper(folder), argv: ['python3', '-c', TWO_THREADS, end] });
+  await until(async () => / \(python3\) Z /.test(await readFile(`/proc/${pid}/stat`, 'utf8')));
+  assert.equal((await host.process('sleeper')).state, 'running');
+  await writeFile(end, '');
+  await until(async () => (await host.process('sleeper')).state !== 'running');
+  assert.equal((await host.process('sleeper')).detail, 'it ended with exit code 7');
+});
 
 test('a server outlives a run that is killed, and the next one adopts or stops it', async context => {
   const folder = await temporaryFolder(context);

@@ -7,6 +7,8 @@ export interface ProcessStat {
   readonly state: string;
   /** When it started, in clock ticks since the boot: tells two processes of one pid apart. */
   readonly startTicks: string;
+  /** Its threads that have not ended; the first of them counts until the last has. */
+  readonly threads: number;
 }
 
 /** Reads a line of /proc/PID/stat, there or kept in a file; undefined where it is not there or not whole. */
@@ -21,13 +23,16 @@ export async function readProcessStat(path: string): Promise<ProcessStat | undef
   const [, pid, rest] = /^(\d+) \(.*\) (.+)$/s.exec(text.trim()) ?? [];
   const fields = rest?.split(' ') ?? [];
   const [state] = fields;
-  // Field 22 of proc(5); the state is field 3.
+  // Fields 22 and 20 of proc(5); the state is field 3.
   const startTicks = fields[19];
   if (pid === undefined || state === undefined || startTicks === undefined) return undefined;
-  return { pid: Number(pid), state, startTicks };
+  return { pid: Number(pid), state, startTicks, threads: Number(fields[17]) };
 }
 
-/** A zombie or a process that is being buried has ended: it holds no file and no port. */
-export function isAlive({ state }: ProcessStat): boolean {
-  return state !== 'Z' && state !== 'X';
+/**
+ * A zombie or a process that is being buried has ended: it holds no file and no port, and its parent knows how. Not so
+ * while other threads of it are still to end: its state is that of the first alone.
+ */
+export function isAlive({ state, threads }: ProcessStat): boolean {
+  return (state !== 'Z' && state !== 'X') || threads > 1;
 }
