@@ -75,6 +75,20 @@ test('gzip may end with a length that is not that of all it holds', async () => 
   }
 });
 
+test('a long body that comes to nothing does not hold up the thread', async () => {
+  const packed = gzipSync('');
+  // Blocks without content (RFC 1951, 3.2.4), between gzip's ten bytes and its last block.
+  const blocks = Buffer.alloc(5 * 800_000, Buffer.from([0, 0, 0, 0xff, 0xff]));
+  const long = Buffer.concat([packed.subarray(0, 10), blocks, packed.subarray(10)]);
+  let isDone = false;
+  const inflating = inflateBody(long, 'gzip', 5_000_000).finally(() => {
+    isDone = true;
+  });
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+  assert.ok(!isDone, 'it is inflated aside');
+  assert.deepEqual(await inflating, Buffer.alloc(0));
+});
+
 test('many long bodies at once, some of them too large, do not touch each other', async () => {
   const packed = FORMATS.map(([, encoding, compress]) => ({ encoding, bytes: compress(textOf(2_000_000)) }));
   const results = await Promise.all(

@@ -50,6 +50,8 @@ export async function inflateBody(
   }
 }
 
+/** Longer compressed bodies are never inflated on the spot, bytes: what comes to nothing takes its time too. */
+const SYNC_BYTES_MAX = 64 * 1024;
 /** What gzip may come to on the spot, bytes: a millisecond or two of the thread. It says what it comes to. */
 const DECLARED_BYTES_MAX = 1024 * 1024;
 /** The same for formats that do not say: what a body of more was inflated to until then lies about to be collected. */
@@ -67,8 +69,9 @@ const STREAM = {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Null where the body comes to more than is inflated on the spot. */
+/** Null where the body is or comes to more than is inflated on the spot. */
 function inflateShort(bytes: Buffer, format: keyof typeof SYNC, bytesMax: number): Buffer | null {
+  if (bytes.length > SYNC_BYTES_MAX) return null;
   const declaredBytes = format === 'gzip' ? declaredBytesOf(bytes) : null;
   const lengthMax = declaredBytes ?? Math.min(UNDECLARED_BYTES_MAX, bytesMax);
   if (lengthMax > Math.min(DECLARED_BYTES_MAX, bytesMax)) return null;
@@ -120,7 +123,7 @@ function hasZlibHeader(bytes: Buffer): boolean {
   return bytes.length >= 2 && (bytes[0]! & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0;
 }
 
-// Those that wait hold their part of ingest.inFlightBytesMax, which bounds how many.
+// Those that wait have a connection each and their part of ingest.inFlightBytesMax, which bounds how many.
 const gate = createGate(CONCURRENT_MAX);
 
 function refusalOf(error: unknown): MillraceError {
