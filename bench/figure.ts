@@ -56,3 +56,8 @@ export function keepsGoal({ value, goal }: Figure): boolean | undefined {
   if (goal === undefined) return undefined;
   return 'atLeast' in goal ? value >= goal.atLeast : value <= goal.atMost;
 }
+
+/** The middle one of numbers of one unit, of which there is at least one; of an even count the upper middle. */
+export function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}

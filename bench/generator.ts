@@ -61,10 +61,10 @@ function drive(): Promise<void> {
     const nowMs = performance.now();
     if (nowMs >= countedFromMs + order.durationMs) return void socket.end();
     const isSettled = issued >= SETTLE_REQUESTS || nowMs >= startedMs + SETTLE_MS;
-    if (isSettled && nowMs < countedFromMs) countedFromMs = nowMs;
-    const dueMs = order.rate === undefined ? performance.now() : startedMs + (issued / order.rate) * 1000;
+    if (isSettled) countedFromMs = Math.min(countedFromMs, nowMs);
+    const dueMs = order.rate === undefined ? nowMs : startedMs + (issued / order.rate) * 1000;
     const request = requests[issued++ % requests.length]!;
-    const waitMs = dueMs - performance.now();
+    const waitMs = dueMs - nowMs;
     sentMs = dueMs;
     if (waitMs > 1) setTimeout(() => socket.write(request), waitMs);
     else socket.write(request);

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Figure } from './figure.ts';
+import { type Figure, medianOf } from './figure.ts';
 
 const execute = promisify(execFile);
 const DURATION_MS = 5_000;
@@ -76,10 +76,6 @@ async function measureLoad(load: Load): Promise<readonly Figure[]> {
     { name: `${name}: floor's p99 at its half`, value: floorHalf.p99Ms, unit: 'ms' },
     { name: `${name}: p99 to the floor's`, value: half.p99Ms / floorHalf.p99Ms, unit: 'ratio' },
   ];
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 async function measure(server: Server, load: Load, durationMs: number, rate?: number): Promise<Measured> {

@@ -15,7 +15,7 @@ import { bareTopic } from '../src/core/topics.ts';
 import { TABLE_TOPICS } from '../src/runtime/tables/table-rows.ts';
 import { Millrace } from '../test/e2e/millrace.ts';
 import { BENCH_SETS, benchBatch, masterRows } from './corpus.ts';
-import type { Figure } from './figure.ts';
+import { type Figure, medianOf } from './figure.ts';
 import type { BenchOptions } from './options.ts';
 import type { SoakOrder, SoakReport } from './soak-generator.ts';
 
@@ -91,8 +91,8 @@ interface Outcome {
 
 function figuresOf({ report, seconds, samples, latenciesMs }: Outcome): readonly Figure[] {
   const third = Math.max(1, Math.floor(samples.length / 3));
-  const first = medianOf(samples.slice(0, third));
-  const last = medianOf(samples.slice(-third));
+  const first = typicalOf(samples.slice(0, third));
+  const last = typicalOf(samples.slice(-third));
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0;
   return [
@@ -120,12 +120,10 @@ function figuresOf({ report, seconds, samples, latenciesMs }: Outcome): readonly
   ];
 }
 
-function medianOf(samples: readonly Sample[]): Sample {
-  const middle = (of: (sample: Sample) => number) =>
-    samples.map(of).sort((a, b) => a - b)[Math.floor(samples.length / 2)]!;
+function typicalOf(samples: readonly Sample[]): Sample {
   return {
-    rssBytes: middle(sample => sample.rssBytes),
-    heapUsedBytes: middle(sample => sample.heapUsedBytes),
+    rssBytes: medianOf(samples.map(({ rssBytes }) => rssBytes)),
+    heapUsedBytes: medianOf(samples.map(({ heapUsedBytes }) => heapUsedBytes)),
   };
 }
 
